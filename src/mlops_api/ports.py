@@ -1,0 +1,422 @@
+"""What services may ask of the outside world. Each docstring is the promise, failures included.
+
+tests/contract proves every promise on every adapter. Adapters raise `domain.errors` only; a foreign error
+they do not know passes through untouched.
+
+    RecordStore       small JSON records: conditional writes, keyset pages
+    ObjectStore       files: atomic, presigned
+    ProcessingRunner  runs `preprocess` over an uploaded table
+    TrainingRunner    runs `train`
+    TransformRunner   runs batch scoring
+    EndpointHost      keeps `serve` running behind a name
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, Protocol
+
+from mlops_api.domain.training import JobStatus
+from mlops_contracts.transform import ResultFormat
+
+# --------------------------------------------------------------------------- records
+
+Index = Literal["all", "group", "status", "group_status", "rank"]
+"""The access patterns. One GSI each on DynamoDB; a record is in an index when `Record.indexes` has it.
+
+all: everything of a kind, by time · group: by parent (a model's versions) · status · group_status · rank:
+by a metric inside a parent.
+"""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a record stands in an index: pages are read inside one partition, in byte order of `sort`."""
+
+    partition: str
+    sort: str
+
+
+@dataclass(frozen=True)
+class Record:
+    """`data` is JSON (finite numbers only, at most 350 kB encoded). `revision` is 0 until stored, then 1, 2, ..."""
+
+    kind: str
+    key: str
+    data: Mapping[str, Any]
+    indexes: Mapping[Index, Place] = field(default_factory=dict)
+    revision: int = 0
+    expires_at: int | None = None
+    """Epoch seconds after which reads no longer show the record and the store may drop it."""
+
+
+@dataclass(frozen=True)
+class Put:
+    """Store `record`. `record.revision` 0: it must not exist; otherwise that revision must be the stored one."""
+
+    record: Record
+
+
+@dataclass(frozen=True)
+class Delete:
+    """Remove a record at this revision; None: whatever its revision, and no error when it is absent."""
+
+    kind: str
+    key: str
+    revision: int | None = None
+
+
+@dataclass(frozen=True)
+class Check:
+    """Write nothing, but fail the whole write unless the record stands at this revision (0: absent)."""
+
+    kind: str
+    key: str
+    revision: int
+
+
+Write = Put | Delete | Check
+
+
+@dataclass(frozen=True)
+class RecordPage:
+    records: Sequence[Record]
+    next_token: str | None
+
+
+@dataclass(frozen=True)
+class Count:
+    """`exact` False: counting stopped at the cap, there are at least `value`."""
+
+    value: int
+    exact: bool
+
+
+class RecordStore(Protocol):
+    """Durable JSON records. A write that returned survives power loss; reads see every finished write.
+
+    Any method raises Unavailable when the store is busy for longer than 5 s, StorageFull when a write found
+    no space (reads go on working).
+    """
+
+    def get(self, kind: str, key: str) -> Record:
+        """Raises NotFound."""
+
+    def get_many(self, kind: str, keys: Sequence[str]) -> Mapping[str, Record]:
+        """Those of `keys` (at most 100) that exist, by key."""
+
+    def put(self, record: Record) -> Record:
+        """Store one record and return it with its new revision.
+
+        Raises AlreadyExists (revision 0, but it exists) or RevisionMismatch (changed or gone since it was read).
+        """
+
+    def delete(self, kind: str, key: str, revision: int | None = None) -> None:
+        """Raises RevisionMismatch as Delete says."""
+
+    def write(self, writes: Sequence[Write]) -> None:
+        """All or nothing, at most 25 writes on distinct keys.
+
+        Raises AlreadyExists or RevisionMismatch naming the first record that stood in the way; nothing is written then.
+        """
+
+    def query(
+        self,
+        index: Index,
+        partition: str,
+        *,
+        descending: bool = False,
+        limit: int = 100,
+        token: str | None = None,
+        after: str | None = None,
+        before: str | None = None,
+    ) -> RecordPage:
+        """One page of at most `limit` (1..1000) records in byte order of (sort, key).
+
+        `after` and `before` bound `sort` exclusively. `token` goes on behind the last page's end, and gives
+        neither gap nor repeat for records that did not change meanwhile. A page may hold fewer than `limit`
+        records and still have a `next_token`. Raises BadRequest for a token this query did not give.
+        """
+
+    def count(self, index: Index, partition: str, *, cap: int = 10_000) -> Count:
+        """Number of records in a partition; stops counting at `cap`."""
+
+    def ready(self) -> None:
+        """Raises Unavailable, saying why, when the store cannot be read."""
+
+
+# --------------------------------------------------------------------------- objects
+
+
+@dataclass(frozen=True)
+class ObjectInfo:
+    key: str
+    size: int
+    etag: str
+    modified_at: str
+
+
+@dataclass(frozen=True)
+class ObjectPage:
+    objects: Sequence[ObjectInfo]
+    next_token: str | None
+
+
+@dataclass(frozen=True)
+class SignedPart:
+    part_number: int
+    url: str
+    headers: Mapping[str, str]
+    size: int
+    etag: str | None
+    """Set when the part has arrived."""
+
+
+@dataclass(frozen=True)
+class SignedUpload:
+    upload_id: str
+    part_size: int
+    expires_at: str
+    parts: Sequence[SignedPart]
+
+
+class ObjectStore(Protocol):
+    """Files under keys such as `datasets/flights/1/raw/flights.csv.gz`.
+
+    Keys are made by the server: 1..900 bytes of UTF-8, segments split by `/`, none of them empty, `.` or `..`,
+    no NUL or control character; anything else raises BadRequest before the store is touched. A key may be the
+    prefix of another (`a` and `a/b`). An object appears whole or not at all, is never changed in place, and
+    survives power loss once the call returned. Raises StorageFull when there is no space.
+    """
+
+    def put(self, key: str, data: bytes | BinaryIO, *, sha256: str | None = None) -> ObjectInfo:
+        """Store an object, replacing one of that key. Raises Invalid when `sha256` does not match the bytes."""
+
+    def put_file(self, key: str, path: Path) -> ObjectInfo:
+        """As put, from a local file; the file may be moved."""
+
+    def read(self, key: str, *, offset: int = 0, length: int | None = None) -> bytes:
+        """Bytes from `offset`, at most `length`; empty past the end. Raises NotFound."""
+
+    def stream(self, key: str, *, chunk: int = 1 << 20) -> Iterator[bytes]:
+        """Raises NotFound before the first chunk."""
+
+    def info(self, key: str) -> ObjectInfo:
+        """Raises NotFound."""
+
+    def list(self, prefix: str, *, limit: int = 1000, token: str | None = None) -> ObjectPage:
+        """Keys that start with `prefix`, in byte order; uploads under way and side files are never listed."""
+
+    def delete(self, key: str) -> None:
+        """No error when absent."""
+
+    def start_upload(self, key: str, *, size: int, expires_in: int) -> SignedUpload:
+        """URLs that take exactly `size` bytes in parts; nothing is visible under `key` until complete_upload.
+
+        A part sent with another length, after expiry, or to a URL changed in any character is refused. A part
+        may be sent again; the last one counts.
+        """
+
+    def resume_upload(self, upload_id: str, *, expires_in: int) -> SignedUpload:
+        """Fresh URLs for the same upload, with the etag of each part that has arrived. Raises NotFound."""
+
+    def complete_upload(self, upload_id: str, parts: Sequence[tuple[int, str]]) -> ObjectInfo:
+        """Make the object visible. Raises Conflict naming the parts that are missing or whose etag differs;
+        NotFound when the upload was aborted, swept or completed before."""
+
+    def abort_upload(self, upload_id: str) -> None:
+        """Drop its parts; no error when absent."""
+
+    def sweep_uploads(self, older_than: int) -> int:
+        """Abort uploads started more than `older_than` seconds ago; the number aborted."""
+
+    def download_url(self, key: str, *, filename: str, expires_in: int) -> tuple[str, str]:
+        """(URL, expiry in RFC 3339). The answer is an attachment of that name. Raises NotFound."""
+
+
+# --------------------------------------------------------------------------- jobs
+
+StateChange = Callable[[Mapping[str, Any]], None]
+"""Takes an event in AWS's JSON shape. It may be called again for the same change; it must not raise."""
+
+
+@dataclass(frozen=True)
+class JobState:
+    """What a runner knows. `progress` in 0..1; `metrics` holds the last value of each."""
+
+    status: JobStatus
+    secondary_status: str
+    failure_reason: str | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    progress: float = 0.0
+    started_at: str | None = None
+    ended_at: str | None = None
+    attempt: int = 1
+
+
+@dataclass(frozen=True)
+class LogChunk:
+    lines: Sequence[str]
+    next_after: int
+
+
+@dataclass(frozen=True)
+class MetricValue:
+    name: str
+    value: float
+    step: int | None
+
+
+@dataclass(frozen=True)
+class TrainingSpec:
+    """`hyperparameters` is mlops_contracts.job.encode's map. `data_prefix`: objects that fill the data channel."""
+
+    job: str
+    hyperparameters: Mapping[str, str]
+    data_prefix: str
+    output_prefix: str
+    max_runtime_seconds: int
+    instance_type: str | None = None
+    instance_count: int = 1
+    spot: bool = False
+
+
+class TrainingRunner(Protocol):
+    """Training jobs. When a job ends, its model is one object, `{output_prefix}/{job}/output/model.tar.gz`,
+    and an event `SageMaker Training Job State Change` was handed to the platform."""
+
+    def start(self, spec: TrainingSpec) -> None:
+        """Idempotent by `spec.job`: a job that exists, in whatever state, is left as it is."""
+
+    def describe(self, job: str) -> JobState:
+        """Raises NotFound for a job that was never started here."""
+
+    def stop(self, job: str) -> None:
+        """Ask it to stop: SIGTERM, SIGKILL after 120 s. No error when it has ended. Raises NotFound."""
+
+    def logs(self, job: str, *, after: int = 0, limit: int = 1000) -> LogChunk:
+        """Lines from position `after` (an opaque cursor, 0 at the start). Raises NotFound."""
+
+    def metrics(self, job: str) -> Sequence[MetricValue]:
+        """Every value reported, in order. Raises NotFound."""
+
+
+@dataclass(frozen=True)
+class ProcessingSpec:
+    """Reads the object `input_key`; writes the files of mlops_contracts.dataset below `output_prefix`."""
+
+    job: str
+    input_key: str
+    filename: str
+    sha256: str
+    output_prefix: str
+    max_runtime_seconds: int
+
+
+class ProcessingRunner(Protocol):
+    """Runs `preprocess`. Completed means that dataset.json was written, whether the table was accepted or not.
+    When it ends, an event `SageMaker Processing Job State Change` was handed to the platform."""
+
+    def start(self, spec: ProcessingSpec) -> None:
+        """Idempotent by `spec.job`."""
+
+    def describe(self, job: str) -> JobState:
+        """Raises NotFound."""
+
+    def stop(self, job: str) -> None:
+        """As TrainingRunner.stop."""
+
+
+@dataclass(frozen=True)
+class TransformSpec:
+    """Scores the table under `input_prefix` with the bundle at `model_key` (a model.tar.gz)."""
+
+    job: str
+    model_key: str
+    input_prefix: str
+    output_prefix: str
+    format: ResultFormat
+    max_runtime_seconds: int
+
+
+@dataclass(frozen=True)
+class TransformState:
+    state: JobState
+    rows: int | None
+    done_rows: int
+    failed_rows: int
+
+
+class TransformRunner(Protocol):
+    """Batch scoring. When a job is Completed, the results are one object, `{output_prefix}/{job}/results.{format}`:
+    one row per input row, in order; a row that could not be scored has its reason in `error`.
+    When it ends, an event `SageMaker Transform Job State Change` was handed to the platform."""
+
+    def start(self, spec: TransformSpec) -> None:
+        """Idempotent by `spec.job`."""
+
+    def describe(self, job: str) -> TransformState:
+        """Raises NotFound."""
+
+    def stop(self, job: str) -> None:
+        """As TrainingRunner.stop."""
+
+
+# --------------------------------------------------------------------------- endpoints
+
+
+@dataclass(frozen=True)
+class VariantSpec:
+    variant: str
+    model_version: str
+    model_key: str
+    weight: float
+
+
+HostStatus = Literal["Creating", "InService", "Updating", "Failed", "Deleting"]
+
+
+@dataclass(frozen=True)
+class EndpointState:
+    """`serving` is what answers now; `failure_reason` why the last deploy failed, if it did."""
+
+    status: HostStatus
+    serving: Sequence[VariantSpec]
+    pending: Sequence[VariantSpec] = ()
+    failure_reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """The container's answer, error statuses included (4xx: the body says what is wrong with the request)."""
+
+    status: int
+    body: bytes
+    content_type: str
+    variant: str
+    model_version: str
+
+
+class EndpointHost(Protocol):
+    """Model servers behind a name. When a deploy ends, either way, an event
+    `SageMaker Endpoint State Change` was handed to the platform."""
+
+    def deploy(self, endpoint: str, variants: Sequence[VariantSpec]) -> None:
+        """Begin to replace what serves. Returns at once. The old variants answer until all new ones are loaded;
+        when a new one fails to load, the old ones go on serving and the state says why. Idempotent for what
+        is serving or pending already."""
+
+    def describe(self, endpoint: str) -> EndpointState:
+        """Raises NotFound."""
+
+    def invoke(
+        self, endpoint: str, body: bytes, *, content_type: str, accept: str, variant: str | None = None
+    ) -> Invocation:
+        """Score with a variant drawn by weight, or the one named.
+
+        Raises NotFound (no endpoint or variant of that name), Conflict (never yet in service), Unavailable
+        (server is gone or restarting, or its queue is full), TooLarge (over 6 MB).
+        """
+
+    def delete(self, endpoint: str) -> None:
+        """Stop serving; no error when absent."""

@@ -1,0 +1,13 @@
+"""The file formats that the API and the ML container share, and nothing else.
+
+`mlops_api` and `training` never import each other: they are two images. What one writes and the other
+reads is described here once, as pydantic models, so neither side can drift from the other.
+
+    hyperparameters   what each algorithm accepts, with bounds; the JSON Schema clients see
+    job               a training job's configuration as SageMaker's string -> string map
+    metrics           the `#metric` lines, their regexes, and which way is better
+    dataset           what `preprocess` writes about a table: columns, profile, quality, preview
+    bundle            manifest.json of a model bundle: the signature and the hashes
+    evaluation        evaluation.json
+    transform         what a batch-scoring worker writes while it runs
+"""

@@ -1,0 +1,68 @@
+"""manifest.json of a model bundle: data only, never pickle.
+
+manifest.json      this
+model.ubj          XGBoost        | one
+forest.npz         RandomForest   | of
+linear.json        Logistic       | them
+statistics.json    baseline in SageMaker Model Monitor's format
+constraints.json   baseline in SageMaker Model Monitor's format
+evaluation.json    see evaluation.py
+model-card.md
+"""
+
+from typing import Literal
+
+from pydantic import Field
+
+from mlops_contracts.base import Contract
+from mlops_contracts.hyperparameters import AlgorithmName, ProblemType
+
+BUNDLE_FORMAT = 1
+MANIFEST = "manifest.json"
+EVALUATION = "evaluation.json"
+MODEL_CARD = "model-card.md"
+STATISTICS = "statistics.json"
+CONSTRAINTS = "constraints.json"
+
+
+class FileDigest(Contract):
+    sha256: str
+    size_bytes: int
+
+
+class Feature(Contract):
+    """One input column of the signature, and how it is encoded.
+
+    numeric: a finite number or missing; missing is replaced by `fill` (None: kept as NaN, XGBoost).
+    boolean: true or false or missing; encoded 1.0 / 0.0, missing as for numeric.
+    categorical: one of `categories`, anything else is an unseen level, missing has a level of its own.
+    """
+
+    name: str
+    type: Literal["numeric", "categorical", "boolean"]
+    required: bool = Field(description="False when training data had missing cells: the key may be left out.")
+    fill: float | None = None
+    categories: tuple[str, ...] = ()
+    minimum: float | None = Field(None, description="Smallest value seen in training.")
+    maximum: float | None = None
+    example: float | bool | str | None = None
+
+
+class Manifest(Contract):
+    format_version: int = BUNDLE_FORMAT
+    algorithm: AlgorithmName
+    problem_type: ProblemType
+    target: str
+    features: tuple[Feature, ...]
+    classes: tuple[str, ...] = Field((), description="Labels in the order of the probabilities; empty for regression.")
+    threshold: float | None = Field(None, description="Binary: positive when P(classes[1]) >= threshold.")
+    dataset: str
+    dataset_sha256: str
+    seed: int
+    training_rows: int
+    validation_rows: int
+    hyperparameters: dict[str, float | str | bool | None]
+    libraries: dict[str, str]
+    metrics: dict[str, float] = Field(description="Of the held-out rows; the same as evaluation.json's.")
+    importance: dict[str, float] = Field(description="Mean permutation importance by feature, on held-out rows.")
+    files: dict[str, FileDigest] = Field(description="Every file of the bundle but this one.")

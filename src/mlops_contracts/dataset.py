@@ -1,0 +1,97 @@
+"""What `preprocess` writes about one table.
+
+    dataset.json    DatasetReport: rows, columns, quality     (always)
+    profile.json    Profile                                    (accepted tables)
+    preview.json    Preview, the first 100 rows                (accepted tables)
+    data.parquet    the typed table                            (accepted tables)
+
+Positions: `row` counts data rows from 1, the header not counted; `line` is the physical line in the file
+from 1, where it is known.
+"""
+
+from typing import Literal
+
+from pydantic import Field
+
+from mlops_contracts.base import Contract
+
+ColumnType = Literal["numeric", "categorical", "boolean", "datetime", "text"]
+
+
+class Finding(Contract):
+    """A violation (the table is refused) or a warning (it is not), with its place."""
+
+    code: str = Field(description="Stable snake_case name, such as ragged_row.")
+    message: str = Field(description="What is wrong and what to do about it, in one or two sentences.")
+    column: str | None = None
+    row: int | None = None
+    line: int | None = None
+
+
+class Quality(Contract):
+    violations: tuple[Finding, ...] = ()
+    violation_count: int = Field(0, description="All of them; `violations` holds at most 100.")
+    warnings: tuple[Finding, ...] = ()
+
+
+class Column(Contract):
+    name: str
+    type: ColumnType
+    missing: int = Field(description="Number of missing cells.")
+    distinct: int = Field(description="Number of distinct present values.")
+
+
+class DatasetReport(Contract):
+    """dataset.json. The table is Ready exactly when `quality.violations` is empty."""
+
+    rows: int
+    columns: tuple[Column, ...]
+    quality: Quality
+    sha256: str = Field(description="Of the raw file, as read.")
+    format: Literal["csv", "parquet"]
+    encoding: str | None = None
+    delimiter: str | None = None
+    decimal: str | None = None
+
+
+class ValueCount(Contract):
+    value: str
+    count: int
+
+
+class Bucket(Contract):
+    """Counts of [lower, upper), the last one closed."""
+
+    lower: float
+    upper: float
+    count: int
+
+
+class NumericProfile(Contract):
+    min: float
+    max: float
+    mean: float
+    std: float
+    quantiles: dict[str, float] = Field(description='Keys "0.01", "0.05", "0.25", "0.5", "0.75", "0.95", "0.99".')
+    histogram: tuple[Bucket, ...]
+
+
+class ColumnProfile(Contract):
+    name: str
+    type: ColumnType
+    missing: int
+    distinct: int
+    numeric: NumericProfile | None = None
+    top_values: tuple[ValueCount, ...] = Field((), description="Up to 20 most frequent values, most frequent first.")
+    earliest: str | None = Field(None, description="datetime columns: RFC 3339.")
+    latest: str | None = None
+
+
+class Profile(Contract):
+    rows: int
+    columns: tuple[ColumnProfile, ...]
+
+
+class Preview(Contract):
+    columns: tuple[str, ...]
+    rows: tuple[tuple[float | bool | str | None, ...], ...]

@@ -1,0 +1,50 @@
+"""A training job's configuration, carried as SageMaker's hyperparameters: a map string -> string.
+
+Keys of the job itself start with `job_`, so they cannot collide with an algorithm's own names; every
+value is JSON, so that a list, a number and a missing value survive the trip.
+"""
+
+import json
+from collections.abc import Mapping
+
+from pydantic import Field
+
+from mlops_contracts.base import Contract
+from mlops_contracts.hyperparameters import HYPERPARAMETERS, AlgorithmName, Hyperparameters, ProblemType
+
+_PREFIX = "job_"
+
+
+class JobConfig(Contract):
+    """Everything `train` needs to know besides the data and the algorithm's hyperparameters."""
+
+    algorithm: AlgorithmName
+    model: str
+    dataset: str = Field(description="Dataset version the data channel was filled from, such as flights:2.")
+    dataset_sha256: str = ""
+    target: str
+    problem_type: ProblemType | None = Field(None, description="Empty: inferred from the target column.")
+    exclude: tuple[str, ...] = ()
+    time_column: str | None = Field(None, description="Split by time: the newest rows validate.")
+    validation_fraction: float = Field(0.2, gt=0, lt=1)
+    seed: int = Field(0, ge=0, le=2**31 - 1)
+
+
+def encode(config: JobConfig, hyperparameters: Hyperparameters) -> dict[str, str]:
+    """Return the string -> string map that `decode` reads back to equal objects."""
+    own = {_PREFIX + name: value for name, value in config.model_dump(mode="json").items()}
+    return {name: json.dumps(value) for name, value in (own | hyperparameters.model_dump(mode="json")).items()}
+
+
+def decode(raw: Mapping[str, str]) -> tuple[JobConfig, Hyperparameters]:
+    """Parse and bound every value.
+
+    Raises:
+        pydantic.ValidationError: a value is out of bounds, unknown or missing.
+        ValueError: a value is not JSON.
+    """
+    values = {name: json.loads(text) for name, text in raw.items()}
+    own = {name.removeprefix(_PREFIX): value for name, value in values.items() if name.startswith(_PREFIX)}
+    config = JobConfig.model_validate(own)
+    rest = {name: value for name, value in values.items() if not name.startswith(_PREFIX)}
+    return config, HYPERPARAMETERS[config.algorithm].model_validate(rest)
