@@ -1,0 +1,60 @@
+"""What `train` hands over to be evaluated."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from mlops_contracts.bundle import Feature
+from mlops_contracts.hyperparameters import AlgorithmName, ProblemType
+
+Array = npt.NDArray[Any]
+ColumnMap = Mapping[str, Array]
+"""Feature name -> values. numeric and boolean: float64, NaN is missing. categorical: int32 codes into
+`Feature.categories`, MISSING or UNSEEN."""
+
+MISSING = -1
+UNSEEN = -2
+
+SplitKind = Literal["stratified", "random", "time"]
+
+
+@dataclass(frozen=True)
+class EvaluationInput:
+    """A fitted model, the rows it was fitted on and the rows it has not seen.
+
+    With n training rows, m held-out rows and k classes: `y_train` (n,) and `y_valid` (m,) hold integer codes
+    into `classes`, or floats for regression. `scores` are the model's on the held-out rows: (m, k)
+    probabilities in the order of `classes` (binary too), or (m,) values for regression. `predict` gives scores
+    of the same shape for any number of rows; it is asked for a few ten thousand rows at most.
+    """
+
+    algorithm: AlgorithmName
+    problem_type: ProblemType
+    target: str
+    features: tuple[Feature, ...]
+    y_train: Array
+    y_valid: Array
+    scores: Array
+    predict: Callable[[ColumnMap], Array]
+    columns_train: ColumnMap
+    columns_valid: ColumnMap
+    split: SplitKind
+    classes: tuple[str, ...] = ()
+    threshold: float | None = None
+    """Binary only: positive when P(classes[1]) >= threshold; None: 0.5."""
+    ignored: Mapping[str, str] = field(default_factory=dict)
+    """Column that is no feature -> why, such as "text column with 812 distinct values"."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Raises ValueError when shapes do not fit together or a score is not finite."""
+        expected = (len(self.y_valid),) if self.problem_type == "regression" else (len(self.y_valid), len(self.classes))
+        if len(self.y_valid) == 0 or len(self.y_train) == 0:
+            raise ValueError("evaluation needs at least one training row and one held-out row")
+        if self.scores.shape != expected:
+            raise ValueError(f"scores have shape {self.scores.shape}, expected {expected}")
+        if not np.isfinite(self.scores).all():
+            raise ValueError("the model gives scores that are not finite on held-out rows")
