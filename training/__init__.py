@@ -1,0 +1,1 @@
+"""The ML container: train, serve, preprocess and transform, in SageMaker's /opt/ml layout."""
