@@ -91,10 +91,13 @@ class Evaluation(Contract):
     thresholds: tuple[ThresholdCounts, ...] = ()
     roc: tuple[Point, ...] = Field((), description="x false positive rate, y true positive rate.")
     precision_recall: tuple[Point, ...] = Field((), description="x recall, y precision.")
-    calibration: tuple[CalibrationBin, ...] = ()
+    calibration: tuple[CalibrationBin, ...] = Field(
+        (), description="binary: P(classes[1]); multiclass: P of the likeliest class against how often it was right."
+    )
     per_class: tuple[ClassFigures, ...] = ()
     residuals: Residuals | None = None
     importance: tuple[Importance, ...] = ()
     importance_rows: int = Field(0, description="Held-out rows the importance was measured on.")
     slices: tuple[Slice, ...] = ()
+    slice_metric: str = Field("", description="Key of `metrics` that slices are measured by.")
     warnings: tuple[EvaluationWarning, ...] = ()
