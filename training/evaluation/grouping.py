@@ -50,7 +50,7 @@ class Grouping:
         """The group in words, such as "carrier = UA" or "12.5 <= distance < 300"."""
         name = self.feature.name
         if group >= self.present:
-            return f"{name} is missing" if group == self.present else f"{name} is not among the categories of training"
+            return f"{name} is missing" if group == self.present else f"{name} is a rare or new category"
         if self.feature.type == "categorical":
             return f"{name} = {self.feature.categories[group]}"
         if self.feature.type == "boolean":

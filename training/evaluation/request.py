@@ -2,21 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from mlops_contracts.bundle import Feature
 from mlops_contracts.hyperparameters import AlgorithmName, ProblemType
+from training.features import MISSING, UNSEEN, Array, ColumnMap
 
-Array = npt.NDArray[Any]
-ColumnMap = Mapping[str, Array]
-"""Feature name -> values. numeric and boolean: float64, NaN is missing. categorical: int32 codes into
-`Feature.categories`, MISSING or UNSEEN."""
-
-MISSING = -1
-UNSEEN = -2
+__all__ = ["MISSING", "UNSEEN", "Array", "ColumnMap", "EvaluationInput", "SplitKind"]
 
 SplitKind = Literal["stratified", "random", "time"]
 
