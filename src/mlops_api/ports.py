@@ -21,11 +21,11 @@ from mlops_contracts.transform import ResultFormat
 
 # --------------------------------------------------------------------------- records
 
-Index = Literal["all", "group", "status", "group_status", "rank"]
+Index = Literal["all", "group", "status", "group_status", "rank", "related"]
 """The access patterns. One GSI each on DynamoDB; a record is in an index when `Record.indexes` has it.
 
 all: everything of a kind, by time · group: by parent (a model's versions) · status · group_status · rank:
-by a metric inside a parent.
+by a metric inside a parent · related: by what it was made from (the jobs of a dataset version).
 """
 
 

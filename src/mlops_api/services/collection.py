@@ -1,0 +1,118 @@
+"""One kind of record, typed: what services use instead of raw Records."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel
+
+from mlops_api.domain.errors import NotFound
+from mlops_api.ports import Count, Index, Place, Put, Record, RecordStore
+
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Stored(Generic[M]):
+    """A value and the revision it was read at (0: not stored yet)."""
+
+    value: M
+    revision: int
+
+    def with_value(self, value: M) -> "Stored[M]":
+        return Stored(value, self.revision)
+
+
+@dataclass(frozen=True)
+class ValuePage(Generic[M]):
+    values: Sequence[M]
+    next_token: str | None
+
+
+class Collection(Generic[M]):
+    """`what` names a thing in messages; `places` says where a value stands in the indexes."""
+
+    def __init__(
+        self,
+        records: RecordStore,
+        kind: str,
+        model: type[M],
+        *,
+        what: str,
+        key: Callable[[M], str],
+        places: Callable[[M], Mapping[Index, Place]],
+    ) -> None:
+        self._records = records
+        self.kind = kind
+        self._model = model
+        self._what = what
+        self._key = key
+        self._places = places
+
+    def get(self, key: str) -> Stored[M]:
+        """Raises NotFound saying what is missing."""
+        try:
+            record = self._records.get(self.kind, key)
+        except NotFound as error:
+            raise NotFound(f"There is no {self._what} {key!r}.") from error
+        return self._read(record)
+
+    def find(self, key: str) -> Stored[M] | None:
+        try:
+            return self._read(self._records.get(self.kind, key))
+        except NotFound:
+            return None
+
+    def find_many(self, keys: Sequence[str]) -> dict[str, M]:
+        """Those that exist, by key; any number of keys."""
+        found: dict[str, M] = {}
+        unique = list(dict.fromkeys(keys))
+        for start in range(0, len(unique), 100):
+            batch = self._records.get_many(self.kind, unique[start : start + 100])
+            found |= {key: self._read(record).value for key, record in batch.items()}
+        return found
+
+    def to_put(self, stored: Stored[M], *, expires_at: int | None = None) -> Put:
+        """The write that stores this value, on condition that the record still is as it was read."""
+        return Put(
+            Record(
+                kind=self.kind,
+                key=self._key(stored.value),
+                data=stored.value.model_dump(mode="json"),
+                indexes=self._places(stored.value),
+                revision=stored.revision,
+                expires_at=expires_at,
+            )
+        )
+
+    def save(self, stored: Stored[M]) -> Stored[M]:
+        return self._read(self._records.put(self.to_put(stored).record))
+
+    def page(
+        self,
+        index: Index,
+        partition: str,
+        *,
+        descending: bool = True,
+        limit: int = 100,
+        token: str | None = None,
+        after: str | None = None,
+    ) -> ValuePage[M]:
+        page = self._records.query(index, partition, descending=descending, limit=limit, token=token, after=after)
+        return ValuePage([self._read(record).value for record in page.records], page.next_token)
+
+    def every(self, index: Index, partition: str) -> Iterator[M]:
+        """All of them, oldest first, page by page."""
+        token: str | None = None
+        while True:
+            page = self.page(index, partition, descending=False, limit=200, token=token)
+            yield from page.values
+            token = page.next_token
+            if token is None:
+                return
+
+    def count(self, index: Index, partition: str) -> Count:
+        return self._records.count(index, partition)
+
+    def _read(self, record: Record) -> Stored[M]:
+        return Stored(self._model.model_validate(record.data), record.revision)

@@ -1,0 +1,52 @@
+"""Every service, built once by bootstrap; routers take theirs from here."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mlops_api.ports import RecordStore
+from mlops_api.services.activity import ActivityLog
+from mlops_api.services.batch import BatchService
+from mlops_api.services.dashboard import DashboardService
+from mlops_api.services.datasets import DatasetService
+from mlops_api.services.endpoints import EndpointService
+from mlops_api.services.events import EventHandler
+from mlops_api.services.inference import InferenceService
+from mlops_api.services.lineage import LineageService
+from mlops_api.services.principal import Principal
+from mlops_api.services.registry import RegistryService
+from mlops_api.services.training import TrainingService
+
+
+def _nothing() -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Platform:
+    """`authenticate` gives the principal of a bearer token, or None. `mounts` are ASGI apps with their own
+    authentication, by path (the local store's signed URLs). `start` and `close` frame the process's life."""
+
+    records: RecordStore
+    datasets: DatasetService
+    training: TrainingService
+    registry: RegistryService
+    lineage: LineageService
+    endpoints: EndpointService
+    inference: InferenceService
+    batch: BatchService
+    dashboard: DashboardService
+    activity: ActivityLog
+    events: EventHandler
+    authenticate: Callable[[str], Principal | None]
+    allowed_hosts: frozenset[str]
+    mounts: Mapping[str, Any] = field(default_factory=dict)
+    start: Callable[[], None] = _nothing
+    close: Callable[[], None] = _nothing
+
+    def reconcile(self) -> None:
+        """Make good what crashes left undone. Harmless at any time; run at start and on a schedule."""
+        self.datasets.reconcile()
+        self.training.reconcile()
+        self.endpoints.reconcile()
+        self.batch.reconcile()

@@ -1,0 +1,345 @@
+"""The model registry: versions, approval, aliases, comparison, lineage.
+
+Files of a version, copied out of its bundle when it is registered so that reading them needs no unpacking:
+
+    models/{training job}/manifest.json, evaluation.json, model-card.md
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mlops_api.domain.comparison import compare
+from mlops_api.domain.errors import Conflict, Forbidden, NotFound
+from mlops_api.domain.models import (
+    ApprovalStatus,
+    Approve,
+    Card,
+    Comparison,
+    Decision,
+    DownloadUrl,
+    ModelVersion,
+    ModelVersionPage,
+    ModelVersionSummary,
+    Reject,
+    Rollback,
+    SetAlias,
+    check_transition,
+)
+from mlops_api.domain.names import CHAMPION, VersionRef, parse_model, parse_version, version_id
+from mlops_api.domain.times import Clock, rfc3339
+from mlops_api.ports import Check, Index, ObjectStore, RecordStore, Write
+from mlops_api.services.activity import ActivityLog
+from mlops_api.services.bundles import read_members
+from mlops_api.services.collection import Stored
+from mlops_api.services.endpoints import EndpointService, champion, single
+from mlops_api.services.idempotency import Idempotency
+from mlops_api.services.model_records import VERSIONS, ModelRecord, ModelResolver, StoredVersion
+from mlops_api.services.principal import Principal
+from mlops_api.settings import Settings
+from mlops_contracts.bundle import EVALUATION, MANIFEST, MODEL_CARD, Manifest
+from mlops_contracts.evaluation import Evaluation
+from mlops_contracts.hyperparameters import ProblemType
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A version to come: its writes go into the write that completes the training job."""
+
+    version: str
+    metrics: dict[str, float]
+    objective_value: float | None
+    problem_type: ProblemType
+    writes: Sequence[Write]
+
+
+class RegistryService:
+    def __init__(
+        self,
+        *,
+        records: RecordStore,
+        objects: ObjectStore,
+        endpoints: EndpointService,
+        activity: ActivityLog,
+        idempotency: Idempotency,
+        settings: Settings,
+        clock: Clock,
+    ) -> None:
+        self._records = records
+        self._objects = objects
+        self._endpoints = endpoints
+        self._activity = activity
+        self._idempotency = idempotency
+        self._settings = settings
+        self._clock = clock
+        self._resolver = ModelResolver(records)
+        self._models = self._resolver.models
+        self._versions = self._resolver.versions
+
+    # ---- registering
+
+    def prepare(self, job: str, *, model: str, dataset: str, bundle_key: str, created_by: str) -> Registration:
+        """Read the bundle, keep its reports, and plan the next version of `model`.
+
+        Raises:
+            NotFound, Invalid, pydantic.ValidationError: there is no bundle, or it is not one.
+        """
+        members = read_members(self._objects, bundle_key, {MANIFEST, EVALUATION, MODEL_CARD})
+        manifest = Manifest.model_validate_json(members[MANIFEST])
+        evaluation = Evaluation.model_validate_json(members[EVALUATION])
+        prefix = f"models/{job}"
+        for name, content in members.items():
+            self._objects.put(f"{prefix}/{name}", content)
+        now = rfc3339(self._clock())
+        group = self._models.find(model) or Stored(ModelRecord(model=model, created_at=now), 0)
+        number = group.value.last_number + 1
+        info = self._objects.info(bundle_key)
+        version = StoredVersion(
+            version=version_id(model, number),
+            model=model,
+            number=number,
+            approval_status="PendingManualApproval",
+            algorithm=manifest.algorithm,
+            problem_type=manifest.problem_type,
+            objective=evaluation.objective,
+            metrics=evaluation.metrics,
+            objective_value=evaluation.metrics.get(evaluation.objective),
+            dataset=dataset,
+            training_job=job,
+            created_at=now,
+            created_by=created_by,
+            target=manifest.target,
+            bundle_key=bundle_key,
+            report_prefix=prefix,
+            bundle_etag=info.etag,
+            size_bytes=info.size,
+        )
+        taken = group.with_value(group.value.model_copy(update={"last_number": number}))
+        return Registration(
+            version=version.version,
+            metrics=version.metrics,
+            objective_value=version.objective_value,
+            problem_type=version.problem_type,
+            writes=[self._models.to_put(taken), self._versions.to_put(Stored(version, 0))],
+        )
+
+    # ---- reading
+
+    def get(self, version: str) -> ModelVersion:
+        stored = self._find(version).value
+        manifest = self._manifest(stored)
+        model = self._models.get(stored.model).value
+        found = self._endpoints.find(stored.model)
+        return ModelVersion(
+            **(stored.model_dump() | {"aliases": model.names_of(stored.number)}),
+            signature=list(manifest.features),
+            classes=list(manifest.classes),
+            threshold=manifest.threshold,
+            hyperparameters=manifest.hyperparameters,
+            importance=manifest.importance,
+            bundle_sha256=stored.bundle_etag,
+            deployment=found.value.status if found and stored.version in _versions_of(found.value) else None,
+        )
+
+    def page(
+        self,
+        *,
+        model: str | None,
+        status: ApprovalStatus | None,
+        by_metric: bool,
+        descending: bool,
+        limit: int,
+        token: str | None,
+    ) -> ModelVersionPage:
+        """Newest first, or by the objective metric of one model's versions."""
+        index, partition = _partition(model, status, by_metric)
+        page = self._versions.page(index, partition, descending=descending, limit=limit, token=token)
+        groups = self._models.find_many([value.model for value in page.values])
+        summaries = [_summary(value, groups.get(value.model)) for value in page.values]
+        return ModelVersionPage(models=summaries, next_token=page.next_token)
+
+    def evaluation(self, version: str) -> Evaluation:
+        return Evaluation.model_validate_json(self._file(self._find(version).value, EVALUATION))
+
+    def card(self, version: str) -> Card:
+        stored = self._find(version).value
+        return Card(version=stored.version, markdown=self._file(stored, MODEL_CARD).decode())
+
+    def bundle(self, version: str) -> DownloadUrl:
+        stored = self._find(version).value
+        url, expires_at = self._objects.download_url(
+            stored.bundle_key,
+            filename=f"{stored.model}-{stored.number}.tar.gz",
+            expires_in=self._settings.download_seconds,
+        )
+        return DownloadUrl(url=url, expires_at=expires_at, size_bytes=stored.size_bytes)
+
+    def compare(self, left: str, right: str) -> Comparison:
+        one, other = self._find(left).value, self._find(right).value
+        return compare(one.version, self._manifest(one), other.version, self._manifest(other))
+
+    # ---- approval
+
+    def approve(self, by: Principal, version: str, request: Approve, idempotency_key: str | None) -> ModelVersion:
+        """Raises Conflict naming the status and what is allowed, Forbidden when a second person must approve."""
+        call = self._idempotency.call(by, "approve", idempotency_key, version + request.model_dump_json())
+        earlier = call.earlier_result()
+        if earlier is not None:
+            return self.get(earlier)
+        stored = self._find(version)
+        if self._settings.second_approver and stored.value.created_by == by.name:
+            raise Forbidden(f"{stored.value.version} was trained by {by.name}: someone else has to approve it.")
+        writes = self._decide(by, stored, "Approved", request.comment)
+        if request.deploy:
+            one = single(stored.value.model, stored.value.number)
+            writes += self._endpoints.plan(by, stored.value.model, one, promote=stored.value.number)
+        self._records.write([*writes, *call.writes(stored.value.version)])
+        if request.deploy:
+            self._endpoints.launch(stored.value.model)
+        return self.get(stored.value.version)
+
+    def reject(self, by: Principal, version: str, request: Reject) -> ModelVersion:
+        """Raises Conflict for a version that serves or is the champion: replace it first."""
+        stored = self._find(version)
+        model = self._models.get(stored.value.model)
+        found = self._endpoints.find(stored.value.model)
+        self._check_unused(stored.value, model.value, _versions_of(found.value) if found else set())
+        guards = [
+            Check("model", model.value.model, model.revision),
+            Check("endpoint", model.value.model, found.revision if found else 0),
+        ]
+        self._records.write([*self._decide(by, stored, "Rejected", request.comment), *guards])
+        return self.get(stored.value.version)
+
+    def _check_unused(self, version: StoredVersion, model: ModelRecord, serving: set[str]) -> None:
+        check_transition(version.version, version.approval_status, "Rejected")
+        if model.aliases.get(CHAMPION) == version.number or version.version in serving:
+            raise Conflict(
+                f"{version.version} is the champion or serves behind the endpoint {version.model}. Roll back or deploy "
+                f"another version first: mlops models rollback {version.model}",
+                status_now=version.approval_status,
+            )
+
+    def _decide(
+        self, by: Principal, stored: Stored[StoredVersion], status: ApprovalStatus, comment: str
+    ) -> list[Write]:
+        version = stored.value
+        check_transition(version.version, version.approval_status, status)
+        decision = Decision(at=rfc3339(self._clock()), by=by.name, action=status, comment=comment)
+        decided = version.model_copy(
+            update={"approval_status": status, "decisions": [*version.decisions, decision][-100:]}
+        )
+        entry = self._activity.entry(
+            by, f"model.{status.lower()}", version.version, detail=comment, path=f"/models/{version.version}"
+        )
+        return [self._versions.to_put(stored.with_value(decided)), entry]
+
+    # ---- aliases and the champion
+
+    def set_alias(self, by: Principal, model: str, alias: str, request: SetAlias) -> ModelVersion:
+        """Point an alias at a version. `champion` needs an Approved one and, where the model has an endpoint,
+        moves once that version answers there."""
+        reference = parse_version(request.version)
+        stored = self._resolver.version(reference)
+        if reference.name != model:
+            raise Conflict(f"{request.version} is not a version of {model}.")
+        if alias == CHAMPION:
+            return self._crown(by, stored, request.comment, rollback=False)
+        group = self._models.get(model)
+        changed = group.value.model_copy(update={"aliases": group.value.aliases | {alias: stored.value.number}})
+        self._write_model(by, group, changed, "model.alias", f"{alias} -> {stored.value.version}")
+        return self.get(stored.value.version)
+
+    def delete_alias(self, by: Principal, model: str, alias: str) -> None:
+        """Raises NotFound, and Conflict for champion, which can only be moved."""
+        group = self._models.get(model)
+        if alias == CHAMPION:
+            raise Conflict("The champion can be moved to another version, not removed.")
+        if alias not in group.value.aliases:
+            raise NotFound(f"{model} has no alias {alias!r}.", aliases=sorted(group.value.aliases))
+        left = {name: number for name, number in group.value.aliases.items() if name != alias}
+        self._write_model(by, group, group.value.model_copy(update={"aliases": left}), "model.alias_delete", alias)
+
+    def rollback(self, by: Principal, model: str, request: Rollback) -> ModelVersion:
+        """The champion goes back to the one before it that is still Approved. Raises Conflict when there is none."""
+        group = self._models.get(model).value
+        current = group.aliases.get(CHAMPION)
+        for number in reversed(group.champions[:-1]):
+            stored = self._versions.get(version_id(model, number))
+            if number != current and stored.value.approval_status == "Approved":
+                return self._crown(by, stored, request.comment, rollback=True)
+        raise Conflict(f"{model} has no earlier approved champion to go back to.", champion=current)
+
+    def _crown(self, by: Principal, stored: Stored[StoredVersion], comment: str, *, rollback: bool) -> ModelVersion:
+        version = stored.value
+        if version.approval_status != "Approved":
+            raise Conflict(
+                f"{version.version} is {version.approval_status}; the champion must be Approved.",
+                status_now=version.approval_status,
+            )
+        guard = Check("model-version", version.version, stored.revision)
+        action = "model.rollback" if rollback else "model.champion"
+        entry = self._activity.entry(by, action, version.version, detail=comment, path=f"/models/{version.version}")
+        if self._endpoints.find(version.model) is not None:
+            one = single(version.model, version.number)
+            plan = self._endpoints.plan(by, version.model, one, promote=version.number, rollback=rollback)
+            self._records.write([*plan, guard, entry])
+            self._endpoints.launch(version.model)
+        else:
+            group = self._models.get(version.model)
+            crowned = champion(group.value, version.number, rollback)
+            self._records.write([self._models.to_put(group.with_value(crowned)), guard, entry])
+        return self.get(version.version)
+
+    def _write_model(
+        self, by: Principal, group: Stored[ModelRecord], changed: ModelRecord, action: str, detail: str
+    ) -> None:
+        entry = self._activity.entry(by, action, changed.model, detail=detail, path=f"/models?model={changed.model}")
+        self._records.write([self._models.to_put(group.with_value(changed)), entry])
+
+    # ---- for other services
+
+    def approved(self, reference: str) -> StoredVersion:
+        """The version a name (its champion), alias or version means. Raises Conflict unless it is Approved."""
+        version = self._resolver.version(parse_model(reference)).value
+        if version.approval_status != "Approved":
+            raise Conflict(
+                f"{version.version} is {version.approval_status}. Approve it first: "
+                f"mlops models approve {version.version}",
+                status_now=version.approval_status,
+            )
+        return version
+
+    def version_for(self, reference: VersionRef) -> str:
+        """The id of the version a reference means."""
+        return version_id(reference.name, self._resolver.number(reference))
+
+    # ---- helpers
+
+    def _find(self, version: str) -> Stored[StoredVersion]:
+        return self._resolver.version(parse_version(version, what="model version"))
+
+    def _manifest(self, version: StoredVersion) -> Manifest:
+        return Manifest.model_validate_json(self._file(version, MANIFEST))
+
+    def _file(self, version: StoredVersion, name: str) -> bytes:
+        return self._objects.read(f"{version.report_prefix}/{name}")
+
+
+def _versions_of(endpoint: object) -> set[str]:
+    variants = [*getattr(endpoint, "variants", []), *getattr(endpoint, "pending", [])]
+    return {variant.model_version for variant in variants}
+
+
+def _partition(model: str | None, status: ApprovalStatus | None, by_metric: bool) -> tuple[Index, str]:
+    if by_metric:
+        if model is None or status is not None:
+            raise Conflict("sort=metric ranks the versions of one model: give model, leave out approval_status.")
+        return "rank", f"{VERSIONS}/{model}"
+    if model is not None:
+        return ("group_status", f"{VERSIONS}/{model}/{status}") if status else ("group", f"{VERSIONS}/{model}")
+    return ("status", f"{VERSIONS}/{status}") if status else ("all", VERSIONS)
+
+
+def _summary(version: StoredVersion, group: ModelRecord | None) -> ModelVersionSummary:
+    aliases = group.names_of(version.number) if group else []
+    return ModelVersionSummary.model_validate(version.model_dump() | {"aliases": aliases})

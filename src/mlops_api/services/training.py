@@ -1,0 +1,334 @@
+"""Training jobs: start, follow, stop, and what happens when one ends.
+
+The record is written first, then the runner is asked to start; both ends are idempotent by the job's name, so a
+crash between them is made good by `reconcile`. A job's end reaches `on_training_change` as an event, perhaps
+several times; the version is registered in the same write that makes the job Completed, so once.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from mlops_api.domain.errors import AlreadyExists, Conflict, Invalid, NotFound, RevisionMismatch
+from mlops_api.domain.names import job_name
+from mlops_api.domain.ordering import sortable
+from mlops_api.domain.times import Clock, rfc3339
+from mlops_api.domain.training import (
+    TERMINAL,
+    AlgorithmInfo,
+    AlgorithmList,
+    JobStatus,
+    LogPage,
+    MetricPoint,
+    MetricSeries,
+    StartTraining,
+    TrainingJob,
+    TrainingJobPage,
+)
+from mlops_api.ports import Index, JobState, Place, RecordStore, TrainingRunner, TrainingSpec
+from mlops_api.services.activity import ActivityLog
+from mlops_api.services.collection import Collection, Stored
+from mlops_api.services.datasets import DatasetService, StoredDataset, table_prefix
+from mlops_api.services.idempotency import Idempotency, IdempotentCall
+from mlops_api.services.principal import PLATFORM, Principal
+from mlops_api.services.registry import RegistryService
+from mlops_api.services.training_request import check_request
+from mlops_contracts.hyperparameters import HYPERPARAMETERS, PROBLEM_TYPES
+from mlops_contracts.job import JobConfig, encode
+
+_ALL = "training-job"
+_ATTEMPTS = 20
+OUTPUT_PREFIX = "training"
+
+_TITLES = {"random_forest": "Random forest", "xgboost": "XGBoost", "logistic_regression": "Logistic regression"}
+
+
+class StoredJob(TrainingJob):
+    """The record: the job as clients see it and what its spec needs."""
+
+    dataset_sha256: str
+    objective_value: float | None = None
+
+
+def model_key(job: str) -> str:
+    """Where the runner leaves the bundle."""
+    return f"{OUTPUT_PREFIX}/{job}/output/model.tar.gz"
+
+
+def job_collection(records: RecordStore) -> Collection[StoredJob]:
+    def places(job: StoredJob) -> Mapping[Index, Place]:
+        found: dict[Index, Place] = {
+            "all": Place(_ALL, job.created_at),
+            "group": Place(f"{_ALL}/{job.model}", job.created_at),
+            "status": Place(f"{_ALL}/{job.status}", job.created_at),
+            "group_status": Place(f"{_ALL}/{job.model}/{job.status}", job.created_at),
+            "related": Place(f"dataset/{job.dataset}", job.created_at),
+        }
+        if job.objective_value is not None:
+            found["rank"] = Place(f"{_ALL}/{job.model}", sortable(job.objective_value))
+        return found
+
+    return Collection(records, "training-job", StoredJob, what="training job", key=lambda job: job.job, places=places)
+
+
+class TrainingService:
+    def __init__(
+        self,
+        *,
+        records: RecordStore,
+        runner: TrainingRunner,
+        datasets: DatasetService,
+        registry: RegistryService,
+        activity: ActivityLog,
+        idempotency: Idempotency,
+        clock: Clock,
+        most_instances: int,
+    ) -> None:
+        self._records = records
+        self._runner = runner
+        self._datasets = datasets
+        self._registry = registry
+        self._activity = activity
+        self._idempotency = idempotency
+        self._clock = clock
+        self._most_instances = most_instances
+        self._jobs = job_collection(records)
+
+    def algorithms(self) -> AlgorithmList:
+        infos = [
+            AlgorithmInfo(
+                algorithm=name,
+                title=_TITLES[name],
+                problem_types=list(PROBLEM_TYPES[name]),
+                hyperparameters=parameters.model_json_schema(),
+            )
+            for name, parameters in HYPERPARAMETERS.items()
+        ]
+        return AlgorithmList(algorithms=infos)
+
+    # ---- start
+
+    def start(self, by: Principal, request: StartTraining, idempotency_key: str | None) -> TrainingJob:
+        call = self._idempotency.call(by, "start-training", idempotency_key, request.model_dump_json())
+        for _ in range(_ATTEMPTS):
+            earlier = call.earlier_result()
+            if earlier is not None:
+                return self.get(earlier)
+            try:
+                return self._start_once(by, request, call)
+            except (AlreadyExists, RevisionMismatch):
+                continue  # the same key at the same time, or the dataset was used by another job meanwhile
+        raise Conflict(f"Too many jobs started on {request.dataset} at once. Try again.")
+
+    def _start_once(self, by: Principal, request: StartTraining, call: IdempotentCall) -> TrainingJob:
+        dataset = self._datasets.ready(request.dataset)
+        parameters = check_request(request, self._datasets.report(dataset.value), self._most_instances)
+        job = self._new_job(by, request, dataset.value, parameters)
+        entry = self._activity.entry(
+            by, "training.start", job.job, detail=f"{job.algorithm} on {job.dataset}", path=f"/training/jobs/{job.job}"
+        )
+        put = self._jobs.to_put(Stored(job, 0))
+        self._records.write([put, self._datasets.use(dataset, job.job), entry, *call.writes(job.job)])
+        self._runner.start(_spec(job))
+        return _visible(job)
+
+    def _new_job(
+        self, by: Principal, request: StartTraining, dataset: StoredDataset, parameters: dict[str, Any]
+    ) -> StoredJob:
+        now = self._clock()
+        return StoredJob(
+            **(request.model_dump() | {"dataset": dataset.version, "hyperparameters": parameters}),
+            job=job_name(request.model, request.algorithm, now),
+            status="InProgress",
+            secondary_status="Pending",
+            dataset_sha256=dataset.sha256,
+            created_at=rfc3339(now),
+            created_by=by.name,
+        )
+
+    # ---- follow
+
+    def get(self, job: str) -> TrainingJob:
+        return self._live(self._jobs.get(job).value)
+
+    def _live(self, job: StoredJob) -> TrainingJob:
+        """The record, with what the runner knows while the job is under way."""
+        if job.status in TERMINAL:
+            return _visible(job)
+        try:
+            state = self._runner.describe(job.job)
+        except NotFound:
+            return _visible(job)  # written, not started yet: reconcile starts it
+        # Terminal only once its record says so: a client that sees Completed finds the model version.
+        status: JobStatus = job.status if state.status in TERMINAL else _status(job, state)
+        return _visible(job.model_copy(update=_progress(state) | {"status": status}))
+
+    def page(
+        self,
+        *,
+        model: str | None,
+        status: JobStatus | None,
+        by_metric: bool,
+        descending: bool,
+        limit: int,
+        token: str | None,
+    ) -> TrainingJobPage:
+        """By start time, newest first, or by the objective metric of one model's completed jobs."""
+        index, partition = _partition(model, status, by_metric)
+        page = self._jobs.page(index, partition, descending=descending, limit=limit, token=token)
+        return TrainingJobPage(jobs=[self._live(job) for job in page.values], next_token=page.next_token)
+
+    def logs(self, job: str, *, after: int, limit: int) -> LogPage:
+        stored = self._jobs.get(job).value
+        try:
+            chunk = self._runner.logs(job, after=after, limit=limit)
+        except NotFound:
+            return LogPage(lines=[], next_after=after, complete=stored.status in TERMINAL)
+        complete = stored.status in TERMINAL and len(chunk.lines) < limit
+        return LogPage(lines=list(chunk.lines), next_after=chunk.next_after, complete=complete)
+
+    def metrics(self, job: str) -> MetricSeries:
+        self._jobs.get(job)
+        try:
+            values = self._runner.metrics(job)
+        except NotFound:
+            values = []
+        return MetricSeries(points=[MetricPoint(name=item.name, step=item.step, value=item.value) for item in values])
+
+    # ---- stop
+
+    def stop(self, by: Principal, job: str) -> TrainingJob:
+        """Ask a job to stop. Raises Conflict when it has ended; asking twice is no error."""
+        stored = self._jobs.get(job)
+        if stored.value.status in TERMINAL:
+            raise Conflict(f"{job} is {stored.value.status}: it has ended.", status_now=stored.value.status)
+        if stored.value.status == "InProgress":
+            stopping = stored.value.model_copy(update={"status": "Stopping"})
+            entry = self._activity.entry(by, "training.stop", job, path=f"/training/jobs/{job}")
+            self._records.write([self._jobs.to_put(stored.with_value(stopping)), entry])
+        self._runner.start(_spec(stored.value))  # so that a job whose start was lost in a crash can be stopped
+        self._runner.stop(job)
+        return self.get(job)
+
+    # ---- events
+
+    def on_training_change(self, job: str) -> None:
+        """React to a job's event: once it has ended, write how, and register the version. Repeats change nothing."""
+        for _ in range(_ATTEMPTS):
+            try:
+                self._settle(job)
+            except RevisionMismatch:
+                continue  # a stop, another delivery or another version's number came between
+            return
+        raise Conflict(f"{job} could not be settled: too many writers at once.")
+
+    def _settle(self, job: str) -> None:
+        stored = self._jobs.find(job)
+        if stored is None or stored.value.status in TERMINAL:
+            return
+        state = self._runner.describe(job)
+        if state.status not in TERMINAL:
+            return
+        ended = stored.value.model_copy(update=_progress(state) | {"status": state.status})
+        if state.status == "Completed":
+            self._complete(stored.with_value(ended))
+        else:
+            self._records.write([self._jobs.to_put(stored.with_value(ended)), self._ended_entry(ended)])
+
+    def _complete(self, stored: Stored[StoredJob]) -> None:
+        job = stored.value
+        try:
+            registration = self._registry.prepare(
+                job.job, model=job.model, dataset=job.dataset, bundle_key=model_key(job.job), created_by=job.created_by
+            )
+        except (Invalid, NotFound, ValidationError) as error:
+            reason = f"The job ended well, but its bundle cannot be registered: {error}"
+            failed = job.model_copy(update={"status": "Failed", "failure_reason": reason[:1024]})
+            self._records.write([self._jobs.to_put(stored.with_value(failed)), self._ended_entry(failed)])
+            return
+        completed = job.model_copy(
+            update={
+                "model_version": registration.version,
+                "progress": 1.0,
+                "metrics": job.metrics | {f"validation:{name}": value for name, value in registration.metrics.items()},
+                "objective_value": registration.objective_value,
+                "problem_type": registration.problem_type,
+            }
+        )
+        writes = [self._jobs.to_put(stored.with_value(completed)), self._ended_entry(completed)]
+        self._records.write([*writes, *registration.writes])
+
+    def _ended_entry(self, job: StoredJob) -> Any:
+        return self._activity.entry(
+            PLATFORM,
+            f"training.{job.status.lower()}",
+            job.job,
+            detail=job.failure_reason or job.model_version or "",
+            path=f"/training/jobs/{job.job}",
+        )
+
+    def reconcile(self) -> None:
+        """Make good what a crash left undone: every job under way is known to the runner, every ended one settled."""
+        for status in ("InProgress", "Stopping"):
+            for job in list(self._jobs.every("status", f"{_ALL}/{status}")):
+                self._runner.start(_spec(job))
+                if job.status == "Stopping":
+                    self._runner.stop(job.job)
+                self.on_training_change(job.job)
+
+
+def _spec(job: StoredJob) -> TrainingSpec:
+    config = JobConfig(
+        algorithm=job.algorithm,
+        model=job.model,
+        dataset=job.dataset,
+        dataset_sha256=job.dataset_sha256,
+        target=job.target,
+        problem_type=job.problem_type,
+        exclude=tuple(job.exclude),
+        time_column=job.time_column,
+        validation_fraction=job.validation_fraction,
+        seed=job.seed,
+    )
+    name, _, number = job.dataset.partition(":")
+    return TrainingSpec(
+        job=job.job,
+        hyperparameters=encode(config, HYPERPARAMETERS[job.algorithm].model_validate(job.hyperparameters)),
+        data_prefix=table_prefix(name, int(number)),
+        output_prefix=OUTPUT_PREFIX,
+        max_runtime_seconds=job.max_runtime_seconds,
+        instance_type=job.instance_type,
+        instance_count=job.instance_count,
+        spot=job.spot,
+    )
+
+
+def _progress(state: JobState) -> dict[str, Any]:
+    return {
+        "secondary_status": state.secondary_status,
+        "progress": state.progress,
+        "metrics": dict(state.metrics),
+        "failure_reason": state.failure_reason,
+        "started_at": state.started_at,
+        "ended_at": state.ended_at,
+        "attempt": state.attempt,
+    }
+
+
+def _status(job: StoredJob, state: JobState) -> JobStatus:
+    return "Stopping" if job.status == "Stopping" else state.status
+
+
+def _partition(model: str | None, status: JobStatus | None, by_metric: bool) -> tuple[Index, str]:
+    if by_metric:
+        if model is None or status is not None:
+            raise Invalid("sort=metric ranks the completed jobs of one model: give model, leave out status.")
+        return "rank", f"{_ALL}/{model}"
+    if model is not None:
+        return ("group_status", f"{_ALL}/{model}/{status}") if status else ("group", f"{_ALL}/{model}")
+    return ("status", f"{_ALL}/{status}") if status else ("all", _ALL)
+
+
+def _visible(job: StoredJob) -> TrainingJob:
+    return TrainingJob.model_validate(job.model_dump())

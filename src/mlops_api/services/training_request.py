@@ -1,0 +1,104 @@
+"""What can be refused before a training job is started, so that nobody waits for a failure that was certain."""
+
+import difflib
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from mlops_api.domain.errors import Invalid
+from mlops_api.domain.training import StartTraining
+from mlops_contracts.dataset import Column, DatasetReport
+from mlops_contracts.hyperparameters import HYPERPARAMETERS, PROBLEM_TYPES
+
+Complaint = dict[str, Any]
+
+
+def check_request(request: StartTraining, report: DatasetReport, most_instances: int) -> dict[str, Any]:
+    """The hyperparameters with their defaults filled in.
+
+    Raises:
+        Invalid: with one entry per complaint, each naming its field.
+    """
+    columns = {column.name: column for column in report.columns}
+    complaints = _column_complaints(request, columns) + _instance_complaints(request, most_instances)
+    if not complaints:
+        complaints += _target_complaints(request, columns[request.target])
+    parameters, bad = _hyperparameters(request)
+    complaints += bad
+    if complaints:
+        raise Invalid(f"The training job cannot start: {complaints[0]['message']}", complaints)
+    return parameters
+
+
+def _column_complaints(request: StartTraining, columns: dict[str, Column]) -> list[Complaint]:
+    asked = [("target", request.target), *(("exclude", name) for name in request.exclude)]
+    if request.time_column is not None:
+        asked.append(("time_column", request.time_column))
+    found = [
+        _complaint(field, f"{name!r} is not a column of {request.dataset}.{_hint(name, list(columns))}")
+        for field, name in asked
+        if name not in columns
+    ]
+    if request.target in (*request.exclude, request.time_column):
+        found.append(_complaint("target", "The target cannot be excluded or be the time column."))
+    if request.time_column in columns and columns[request.time_column].type not in ("datetime", "numeric"):
+        kind = columns[request.time_column].type
+        found.append(
+            _complaint("time_column", f"{request.time_column!r} is {kind}; a time column is datetime or numeric.")
+        )
+    return found
+
+
+def _target_complaints(request: StartTraining, target: Column) -> list[Complaint]:
+    found = []
+    if target.type in ("text", "datetime"):
+        found.append(_complaint("target", f"{target.name!r} is a {target.type} column and cannot be predicted."))
+    if target.distinct < 2:
+        found.append(
+            _complaint("target", f"{target.name!r} has {target.distinct} distinct value: there is nothing to learn.")
+        )
+    supported = PROBLEM_TYPES[request.algorithm]
+    if request.problem_type is not None and request.problem_type not in supported:
+        found.append(_complaint("problem_type", f"{request.algorithm} does {', '.join(supported)}."))
+    if request.problem_type == "regression" and target.type != "numeric":
+        found.append(
+            _complaint("problem_type", f"{target.name!r} is {target.type}; regression needs a numeric target.")
+        )
+    return found
+
+
+def _instance_complaints(request: StartTraining, most: int) -> list[Complaint]:
+    if request.instance_count <= most:
+        return []
+    return [_complaint("instance_count", f"At most {most} here; training on several machines needs the aws mode.")]
+
+
+def _hyperparameters(request: StartTraining) -> tuple[dict[str, Any], list[Complaint]]:
+    model = HYPERPARAMETERS[request.algorithm]
+    try:
+        return model.model_validate(request.hyperparameters).model_dump(mode="json"), []
+    except ValidationError as error:
+        return {}, [
+            _parameter_complaint(request, item) for item in error.errors(include_url=False, include_input=False)
+        ]
+
+
+def _parameter_complaint(request: StartTraining, error: Any) -> Complaint:
+    name = str(error["loc"][0]) if error["loc"] else "hyperparameters"
+    if error["type"] == "extra_forbidden":
+        known = list(HYPERPARAMETERS[request.algorithm].model_fields)
+        message = f"{request.algorithm} has no hyperparameter {name!r}.{_hint(name, known)}"
+    else:
+        message = f"{name}: {error['msg']}"
+    return _complaint(f"hyperparameters.{name}", message)
+
+
+def _hint(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    listed = ", ".join(known[:30]) + (", ..." if len(known) > 30 else "")
+    return f" Did you mean {near[0]!r}?" if near else f" There are: {listed}."
+
+
+def _complaint(field: str, message: str) -> Complaint:
+    return {"field": field, "message": message}
