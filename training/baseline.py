@@ -8,7 +8,7 @@ Formats: https://docs.aws.amazon.com/sagemaker/latest/dg/model-monitor-interpret
 A feature without a single value is Unknown and has no statistics but its counts.
 
 Buckets are [lower, upper), the last one closed: one per value for at most FEW_VALUES distinct values, else ten
-of about equally many rows. Both are exact sums of the rows, so windows can be counted into the same edges.
+of about equally many rows. Counts are exact, so a window of requests can be counted into the same edges.
 """
 
 import json
@@ -25,6 +25,7 @@ from mlops_contracts.bundle import CONSTRAINTS, STATISTICS, Feature
 
 BUCKETS = 10
 FEW_VALUES = 20
+EDGE_ROWS = 20_000
 MOST_CATEGORIES = 1000
 """Most categories listed; `distinct_count` and `num_present` tell what is left out."""
 
@@ -89,14 +90,14 @@ def _kind_constraints(statistic: Json) -> Json:
 
 
 def _describe_numbers(feature: Feature, column: pa.ChunkedArray) -> Json:
-    ascending = np.sort(_present_numbers(column))
-    common = _common(len(ascending), len(column))
-    if not len(ascending):
+    values = _present_numbers(column)
+    common = _common(len(values), len(column))
+    if not len(values):
         return _unknown(feature, common)
     return {
         "name": feature.name,
         "inferred_type": "Integral" if pa.types.is_integer(column.type) else "Fractional",
-        "numerical_statistics": {"common": common, **_moments(ascending), "distribution": _kll(ascending)},
+        "numerical_statistics": {"common": common, **_moments(values), "distribution": _kll(values)},
     }
 
 
@@ -106,38 +107,51 @@ def _present_numbers(column: pa.ChunkedArray) -> Floats:
     return values[~missing] if missing.any() else values
 
 
-def _moments(ascending: Floats) -> Json:
+def _moments(values: Floats) -> Json:
     """std_dev is the population's, as Model Monitor's. Scaled, so that squares of large values do not overflow;
     a sum beyond the largest float is reported as that float."""
-    scale = float(max(abs(ascending[0]), abs(ascending[-1]))) or 1.0
-    scaled = ascending / scale
+    low, high = float(values.min()), float(values.max())
+    scale = max(abs(low), abs(high)) or 1.0
+    scaled = values / scale
     mean = float(scaled.mean())
     limit = float(np.finfo(np.float64).max)
     return {
         "mean": mean * scale,
-        "sum": min(max(mean * len(ascending) * scale, -limit), limit),
+        "sum": min(max(mean * len(values) * scale, -limit), limit),
         "std_dev": min(float(scaled.std()) * scale, limit),
-        "min": float(ascending[0]),
-        "max": float(ascending[-1]),
+        "min": low,
+        "max": high,
     }
 
 
-def _kll(ascending: Floats) -> Json:
-    edges = bucket_edges(ascending)
-    starts = np.searchsorted(ascending, edges[:-1])
-    counts = np.diff(starts, append=len(ascending))
+def _kll(values: Floats) -> Json:
+    edges = bucket_edges(values)
+    inside = np.searchsorted(edges[1:-1], values, side="right")
+    counts = np.bincount(inside, minlength=len(edges) - 1)
     bounds = zip(edges[:-1].tolist(), edges[1:].tolist(), counts.tolist(), strict=True)
     buckets = [{"lower_bound": low, "upper_bound": high, "count": count} for low, high, count in bounds]
     return {"kll": {"buckets": buckets}}
 
 
-def bucket_edges(ascending: Floats) -> Floats:
-    """Edges of the buckets of sorted values, lowest and highest value included; at least two."""
+def bucket_edges(values: Floats) -> Floats:
+    """Edges of the buckets, ascending, lowest and highest value included; at least two.
+
+    Of more than EDGE_ROWS values a fixed draw decides where the inner quantile edges lie; counts are of all.
+    """
+    ascending = np.sort(_draw(values))
+    if _few_distinct(ascending) is not None and len(ascending) < len(values):
+        ascending = np.sort(values)
     distinct = _few_distinct(ascending)
     if distinct is not None:
         return np.append(distinct, distinct[-1])
     inner = ascending[(np.arange(1, BUCKETS) * len(ascending)) // BUCKETS]
-    return np.unique(np.concatenate([ascending[:1], inner, ascending[-1:]]))
+    return np.unique(np.concatenate([inner, [values.min(), values.max()]]))
+
+
+def _draw(values: Floats) -> Floats:
+    if len(values) <= EDGE_ROWS:
+        return values
+    return values[np.random.default_rng(0).integers(0, len(values), EDGE_ROWS)]
 
 
 def _few_distinct(ascending: Floats) -> Floats | None:

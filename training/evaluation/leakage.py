@@ -51,6 +51,6 @@ def _warnings(sample: Sample, feature: Feature) -> Iterator[EvaluationWarning]:
         yield EvaluationWarning(
             code="id_like",
             column=name,
-            message=f"{name} has a value of its own in almost every row, like an identifier: what the model learns from "
-            "it does not carry over to new rows. Exclude it.",
+            message=f"{name} has a value of its own in almost every row, like an identifier: what the model learns "
+            "from it does not carry over to new rows. Exclude it.",
         )
