@@ -6,7 +6,7 @@ Nothing here may start a thread: only the thread that forks lives on in the chil
 
 def preload() -> None:
     """Import the heavy libraries; they are shared by every forked job."""
-    import duckdb  # noqa: F401, PLC0415
+    import duckdb  # noqa: F401
     import numpy  # noqa: F401
     import pyarrow.compute
     import pyarrow.parquet  # noqa: F401

@@ -35,7 +35,8 @@ class Feature(Contract):
 
     numeric: a finite number or missing; missing is replaced by `fill` (None: kept as NaN, XGBoost).
     boolean: true or false or missing; encoded 1.0 / 0.0, missing as for numeric.
-    categorical: one of `categories`, anything else is an unseen level, missing has a level of its own.
+    categorical: one of `categories`, anything else is an unseen level, missing has a level of its own. For trees
+    `fill` is the code an unseen level takes (None: the one that levels too rare for `categories` had in training).
     """
 
     name: str

@@ -1,0 +1,126 @@
+"""forest.npz: all trees of a random forest in flat arrays, walked by numpy, one level of every tree at a time.
+
+feature (nodes,) int16 or int32   column that the node splits on; 0 in a leaf
+threshold (nodes,) float32        go right when the value is greater; +inf in a leaf
+left (nodes,) int32               left child, the right one is behind it; a leaf points at itself
+value (nodes, k) float            class probabilities or the predicted number; of use in leaves only
+root (trees,) int32               each tree's first node
+depth (trees,) int32              levels below the root
+
+A leaf leads to itself, so the walk needs no test for having arrived. A row that is NaN stays left; the encoder
+fills missing values before.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+from zipfile import BadZipFile
+
+import numpy as np
+import numpy.typing as npt
+
+from training.scorers.base import ModelFileError
+
+Array = npt.NDArray[Any]
+
+_NAMES = ("feature", "threshold", "left", "value", "root", "depth")
+_TOGETHER_BELOW = 64
+"""Up to so many rows all trees are walked at once; beyond, tree by tree, so that a tree stays in the cache."""
+_BLOCK = 4096
+_PRUNE_EVERY = 4
+"""Levels after which rows that have arrived in a leaf are set aside."""
+
+
+@dataclass(frozen=True)
+class ForestScorer:
+    file: ClassVar[str] = "forest.npz"
+
+    feature: Array
+    threshold: Array
+    left: Array
+    value: Array
+    root: Array
+    depth: Array
+    regression: bool
+
+    def scores(self, matrix: Array) -> Array:
+        """Mean of the trees' leaves: (n, k) probabilities, or (n,) values for regression; float64."""
+        walk = self._walk_together if len(matrix) <= _TOGETHER_BELOW else self._walk_in_blocks
+        mean = walk(np.ascontiguousarray(matrix)) / len(self.root)
+        return mean[:, 0] if self.regression else mean
+
+    def _walk_together(self, matrix: Array) -> Array:
+        rows, width = matrix.shape
+        cells = matrix.ravel()
+        start = np.repeat(np.arange(0, rows * width, width), len(self.root))
+        node = np.tile(self.root, rows)
+        for _ in range(int(self.depth.max())):
+            node = self._step(node, cells, start)
+        leaves = self.value.take(node, axis=0)
+        total: Array = leaves.reshape(rows, len(self.root), -1).sum(axis=1, dtype=np.float64)
+        return total
+
+    def _step(self, node: Array, cells: Array, start: Array) -> Array:
+        """Child that each walker goes to; `cells[start + feature]` is the value it looks at."""
+        right = cells.take(self.feature.take(node) + start) > self.threshold.take(node)
+        return self.left.take(node) + right
+
+    def _walk_in_blocks(self, matrix: Array) -> Array:
+        total = np.zeros((len(matrix), self.value.shape[1]))
+        for root, depth in zip(self.root, self.depth, strict=True):
+            for begin in range(0, len(matrix), _BLOCK):
+                block = matrix[begin : begin + _BLOCK]
+                total[begin : begin + _BLOCK] += self.value.take(self._leaves(block, root, int(depth)), axis=0)
+        return total
+
+    def _leaves(self, block: Array, root: int, depth: int) -> Array:
+        """Leaf of one tree for each row."""
+        rows, width = block.shape
+        cells, start, walking = block.ravel(), np.arange(0, rows * width, width), np.arange(rows)
+        arrived = np.empty(rows, dtype=np.intp)
+        node = np.full(rows, root, dtype=np.intp)
+        for level in range(1, depth + 1):
+            node = self._step(node, cells, start)
+            if level % _PRUNE_EVERY == 0:
+                on = self.left.take(node) != node
+                arrived[walking[~on]] = node[~on]
+                node, start, walking = node[on], start[on], walking[on]
+        arrived[walking] = node
+        return arrived
+
+    def save(self, folder: Path) -> None:
+        arrays = {name: getattr(self, name) for name in _NAMES}
+        arrays["left"], arrays["root"] = self.left.astype(np.int32), self.root.astype(np.int32)
+        arrays["feature"] = self.feature.astype(np.int16 if self.feature.max(initial=0) < 2**15 else np.int32)
+        np.savez(folder / self.file, **arrays)
+
+    @classmethod
+    def load(cls, folder: Path, width: int, classes: int) -> "ForestScorer":
+        """Raises ModelFileError when the file does not fit a matrix of `width` columns and so many classes."""
+        try:
+            with np.load(folder / cls.file, allow_pickle=False) as content:
+                arrays = {name: content[name] for name in _NAMES}
+        except (KeyError, ValueError, OSError, EOFError, BadZipFile) as error:
+            raise ModelFileError(f"not a forest: {error}") from error
+        return cls._checked(arrays, width, classes)
+
+    @classmethod
+    def _checked(cls, arrays: dict[str, Array], width: int, classes: int) -> "ForestScorer":
+        nodes = len(arrays["left"])
+        same = all(len(arrays[name]) == nodes for name in ("feature", "threshold", "value"))
+        indices = _within(arrays["left"], nodes) and _within(arrays["root"], nodes)
+        if not (nodes and same and indices and _within(arrays["feature"], width)):
+            raise ModelFileError("its nodes do not fit together or name features the manifest lacks")
+        if arrays["value"].shape != (nodes, classes or 1) or len(arrays["depth"]) != len(arrays["root"]):
+            raise ModelFileError("its shapes do not fit the manifest's classes")
+        return cls(
+            # take() converts any other index type on each call
+            **{name: arrays[name].astype(np.intp) for name in ("feature", "left", "root", "depth")},
+            threshold=arrays["threshold"],
+            value=arrays["value"],
+            regression=not classes,
+        )
+
+
+def _within(indices: Array, size: int) -> bool:
+    return indices.ndim == 1 and len(indices) > 0 and int(indices.min()) >= 0 and int(indices.max()) < size
