@@ -62,7 +62,7 @@ def pages(
         if answer.next_token is None:
             return
         if answer.next_token == token:
-            raise ServerError(f"The server gave the same next_token twice for {url}; the list cannot be read to its end.")
+            raise ServerError(f"The server gave the same next_token twice for {url}: its end is out of reach.")
         token = answer.next_token
 
 

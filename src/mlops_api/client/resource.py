@@ -9,14 +9,13 @@ a type checker knows both.
 """
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from functools import update_wrapper
 from types import MethodType
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 from mlops_api.client.drivers import Awaiting, Blocking
 from mlops_api.client.effects import Flow, Items
 
-M = TypeVar("M", Blocking, Awaiting)
+M = TypeVar("M", bound=Blocking | Awaiting)
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -30,7 +29,7 @@ class operation(Generic[P, T]):  # noqa: N801 - used as a decorator, like proper
     """A method that answers with one value."""
 
     def __init__(self, make: Callable[Concatenate[Any, P], Flow[T]]) -> None:
-        update_wrapper(self, make)
+        self.__doc__ = make.__doc__
         self._make = make
 
     @overload
@@ -47,7 +46,7 @@ class listing(Generic[P, T]):  # noqa: N801 - used as a decorator, like property
     """A method that the caller iterates."""
 
     def __init__(self, make: Callable[Concatenate[Any, P], Items[T]]) -> None:
-        update_wrapper(self, make)
+        self.__doc__ = make.__doc__
         self._make = make
 
     @overload

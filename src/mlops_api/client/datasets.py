@@ -1,0 +1,131 @@
+"""`client.datasets`: upload tables and look at what validation found."""
+
+import os
+from pathlib import Path
+
+from mlops_api.client import calls, downloads, uploads
+from mlops_api.client.effects import Flow, Items
+from mlops_api.client.errors import Validation
+from mlops_api.client.resource import M, Resource, listing, operation
+from mlops_api.client.sources import Table, open_source
+from mlops_api.domain.datasets import DatasetPage, DatasetStatus, DatasetSummary, DatasetVersion
+from mlops_api.domain.models import DownloadUrl
+from mlops_contracts.dataset import Preview, Profile, Quality
+
+
+class Datasets(Resource[M]):
+    @operation
+    def upload(
+        self,
+        table: Table,
+        *,
+        name: str | None = None,
+        filename: str | None = None,
+        resume: str | None = None,
+        wait: bool = True,
+        timeout: float | None = 3600,
+        progress: uploads.Progress | None = None,
+    ) -> Flow[DatasetVersion]:
+        """Upload a path, bytes, a DataFrame or a list of dicts as a new version of `name`.
+
+        `name` may be left out for a path: it is made of the file's name. `resume` goes on with a version whose upload
+        broke off. With `wait` the validated version is returned.
+
+        Raises:
+            Validation: the table was refused; `errors` names row and column.
+            Timeout: validation outlasted `timeout` seconds.
+        """
+        source = open_source(table, filename or f"{name or 'table'}.csv")
+        try:
+            if resume is not None:
+                created = yield from uploads.resume(source, resume)
+            else:
+                created = yield from uploads.begin(source, name or _name_of(table))
+            yield from uploads.finish(source, created, progress)
+        finally:
+            source.close()
+        return (yield from _validated(created.version, timeout) if wait else _get(created.version))
+
+    @operation
+    def get(self, version: str) -> Flow[DatasetVersion]:
+        """`flights:2`, or `flights:latest` for the newest version that is Ready. Raises NotFound."""
+        return _get(version)
+
+    @listing
+    def list(
+        self, *, name: str | None = None, status: DatasetStatus | None = None, page_size: int | None = None
+    ) -> Items[DatasetSummary]:
+        """All versions, newest first."""
+        return calls.pages(
+            "/datasets", DatasetPage, lambda page: page.datasets, page_size=page_size, name=name, status=status
+        )
+
+    @operation
+    def wait(self, version: str, *, timeout: float | None = 3600) -> Flow[DatasetVersion]:
+        """Until it is Ready. Raises Validation when it was refused, Timeout."""
+        return _validated(version, timeout)
+
+    @operation
+    def profile(self, version: str) -> Flow[Profile]:
+        return calls.get(calls.path("datasets", version, "profile"), Profile)
+
+    @operation
+    def preview(self, version: str) -> Flow[Preview]:
+        """The first 100 rows."""
+        return calls.get(calls.path("datasets", version, "preview"), Preview)
+
+    @operation
+    def quality(self, version: str) -> Flow[Quality]:
+        """Violations and warnings."""
+        return calls.get(calls.path("datasets", version, "quality"), Quality)
+
+    @operation
+    def download(
+        self,
+        version: str,
+        to: str | os.PathLike[str] | None = None,
+        *,
+        overwrite: bool = False,
+        progress: downloads.Progress | None = None,
+    ) -> Flow[Path]:
+        """The file as it was uploaded; `to` is a file or a folder. Raises Conflict when it exists."""
+        dataset = yield from _get(version)
+        target = downloads.target_path(to, Path(dataset.filename).name, overwrite=overwrite)
+        found = yield from calls.get(calls.path("datasets", version, "download"), DownloadUrl)
+        return (yield from downloads.download(found, target, progress))
+
+    @operation
+    def delete(self, version: str) -> Flow[None]:
+        """Raises Conflict while a job was made from it."""
+        return calls.delete(calls.path("datasets", version))
+
+
+def _get(version: str) -> Flow[DatasetVersion]:
+    return calls.get(calls.path("datasets", version), DatasetVersion)
+
+
+def _validated(version: str, timeout: float | None) -> Flow[DatasetVersion]:
+    dataset = yield from calls.poll(
+        lambda: _get(version), lambda found: found.status in ("Ready", "Rejected"), f"Validation of {version}", timeout
+    )
+    if dataset.status == "Rejected":
+        raise _refused(dataset)
+    return dataset
+
+
+def _refused(dataset: DatasetVersion) -> Validation:
+    return Validation(
+        f"{dataset.version} was refused: {dataset.quality.violation_count} violation(s).",
+        errors=[finding.model_dump(exclude_none=True) for finding in dataset.quality.violations],
+        extra={"version": dataset.version},
+    )
+
+
+def _name_of(table: Table) -> str:
+    if isinstance(table, str | os.PathLike):
+        return "-".join("".join(c if c.isascii() and c.isalnum() else " " for c in _stem(Path(table))).split())
+    raise Validation("Say which dataset this is a version of: name='flights'.")
+
+
+def _stem(path: Path) -> str:
+    return path.name.partition(".")[0]
