@@ -57,7 +57,7 @@ def make_folder(folder: Path, *, mode: int = 0o777) -> None:
 
 def replace(source: Path, target: Path) -> None:
     """Rename a file whose content is durable over `target`, in one step, and make the name durable."""
-    os.replace(source, target)
+    source.replace(target)
     sync_folder(target.parent)
 
 
