@@ -1,0 +1,1 @@
+"""HTTP routes: a typed signature and one service call each."""

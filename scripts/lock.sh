@@ -1,0 +1,11 @@
+#!/bin/sh
+# Resolve pyproject.toml into requirements/: exact versions with hashes, and no index address.
+set -eu
+cd "$(dirname "$0")/.."
+command -v uv >/dev/null 2>&1 || { echo "uv is needed: pip install uv" >&2; exit 1; }
+compile() {
+    uv pip compile --quiet pyproject.toml --universal --python-version 3.11 --generate-hashes \
+        --no-emit-index-url --no-header --extra ml --extra build "$@"
+}
+compile --extra aws --extra dev --output-file requirements/dev.txt
+compile --constraint requirements/dev.txt --output-file requirements/run.txt

@@ -1,0 +1,123 @@
+"""create_app: routers, layers, one error handler. No I/O here and none at import."""
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+
+from mlops_api.domain.errors import Invalid, PlatformError
+from mlops_api.middleware.asgi import problem
+from mlops_api.middleware.request_log import RequestLog
+from mlops_api.middleware.security import Authentication, BodyCap, HostCheck
+from mlops_api.routers import dashboard, datasets, health, inference, models, pages, training
+from mlops_api.services.platform import Platform
+from mlops_api.settings import Settings
+
+_LOG = logging.getLogger("mlops_api.app")
+
+
+def create_app(platform: Platform, settings: Settings) -> FastAPI:
+    app = FastAPI(
+        title="MLOps API",
+        version="0.1.0",
+        summary="Upload, train, compare, approve, deploy, predict, score in batch.",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan,
+        generate_unique_id_function=_operation_id,
+        redirect_slashes=False,
+    )
+    app.state.platform = platform
+    for module in (datasets, training, models, inference, dashboard, health, pages):
+        app.include_router(module.router)
+    for path, mounted in platform.mounts.items():
+        app.mount(path, mounted)
+    _handle_errors(app)
+    _add_layers(app, platform, settings)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    platform: Platform = app.state.platform
+    platform.start()
+    try:
+        yield
+    finally:
+        platform.close()
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name
+
+
+def _add_layers(app: FastAPI, platform: Platform, settings: Settings) -> None:
+    """The last one added is the outermost."""
+    mounts = tuple(path + "/" for path in platform.mounts)
+    app.add_middleware(BodyCap, most=settings.max_body_bytes, uncapped_prefixes=mounts)
+    app.add_middleware(Authentication, authenticate=platform.authenticate, open_prefixes=mounts)
+    app.add_middleware(HostCheck, allowed=platform.allowed_hosts)
+    app.add_middleware(RequestLog)
+
+
+# ---- errors
+
+
+def _handle_errors(app: FastAPI) -> None:
+    handlers: dict[Any, Callable[[Request, Any], Awaitable[Response]]] = {
+        PlatformError: _platform_error,
+        RequestValidationError: _validation_error,
+        HTTPException: _http_error,
+    }
+    for kind, handler in handlers.items():
+        app.add_exception_handler(kind, handler)
+
+
+async def _platform_error(request: Request, error: PlatformError) -> Response:
+    if error.status >= 500:
+        _LOG.warning("%s: %s", error.title, error.detail, extra={"fields": {"path": request.url.path}})
+    return Response(
+        orjson.dumps(problem(error, request.scope)),
+        status_code=error.status,
+        headers=error.headers,
+        media_type="application/problem+json",
+    )
+
+
+async def _validation_error(request: Request, error: RequestValidationError) -> Response:
+    """FastAPI's complaints without the input: it may be large, and it may be a secret."""
+    complaints = [
+        {"field": ".".join(str(part) for part in item["loc"][1:]) or str(item["loc"][0]), "message": item["msg"]}
+        for item in error.errors()[:100]
+    ]
+    detail = f"{complaints[0]['field']}: {complaints[0]['message']}" if complaints else "Invalid request."
+    return await _platform_error(request, Invalid(detail, complaints))
+
+
+async def _http_error(request: Request, error: HTTPException) -> Response:
+    """What the framework itself refuses: unknown paths, methods, unreadable bodies."""
+    translated = PlatformError(_FRAMEWORK.get(error.status_code, str(error.detail)))
+    document = problem(translated, request.scope) | {
+        "title": str(error.detail),
+        "type": "about:blank",
+        "status": error.status_code,
+    }
+    return Response(
+        orjson.dumps(document),
+        status_code=error.status_code,
+        headers=error.headers,
+        media_type="application/problem+json",
+    )
+
+
+_FRAMEWORK = {
+    404: "There is nothing at this path. /docs lists what there is.",
+    405: "This path does not take that method. /docs lists what it takes.",
+}

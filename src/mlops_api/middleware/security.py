@@ -1,0 +1,169 @@
+"""Who may come in: a known Host (against DNS rebinding), a token, and a body no larger than the cap."""
+
+from collections.abc import Callable
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import parse_qs, urlsplit
+
+from mlops_api.domain.errors import BadRequest, Forbidden, PlatformError, TooLarge, Unauthorized
+from mlops_api.middleware.asgi import App, Message, Receive, Scope, Send, header, send_body, send_problem
+from mlops_api.services.principal import Principal
+
+COOKIE = "mlops_token"
+_OPEN = frozenset({"/health/live", "/health/ready", "/favicon.ico"})
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class HostCheck:
+    """Refuses a Host, and for changes an Origin, that is not this server: a page elsewhere cannot reach in."""
+
+    def __init__(self, app: App, allowed: frozenset[str]) -> None:
+        self._app = app
+        self._allowed = allowed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            error = self._refusal(scope)
+            if error is not None:
+                await send_problem(error, scope, send)
+                return
+        await self._app(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> PlatformError | None:
+        host = header(scope, b"host") or ""
+        if "*" not in self._allowed and _name(host) not in self._allowed:
+            return Forbidden("This server does not answer to that Host. Use 127.0.0.1 or localhost.")
+        origin = header(scope, b"origin")
+        if scope["method"] not in _SAFE and origin is not None and urlsplit(origin).netloc != host:
+            return Forbidden("Requests from pages of another origin are refused.")
+        return None
+
+
+class Authentication:
+    """A bearer token, or the cookie that the token link set. `/?token=...` sets the cookie and redirects."""
+
+    def __init__(
+        self, app: App, authenticate: Callable[[str], Principal | None], open_prefixes: tuple[str, ...]
+    ) -> None:
+        self._app = app
+        self._authenticate = authenticate
+        self._open_prefixes = open_prefixes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or self._is_open(scope["path"]):
+            await self._app(scope, receive, send)
+            return
+        link = _link_token(scope)
+        if link is not None and self._authenticate(link) is not None:
+            await send_body(send, 303, b"", [(b"location", b"/ui/"), (b"set-cookie", _cookie(link))])
+            return
+        token = _bearer(scope) or _cookie_token(scope)
+        principal = self._authenticate(token) if token else None
+        if principal is None:
+            await send_problem(_unauthorized(), scope, send)
+            return
+        scope.setdefault("state", {})["principal"] = principal
+        await self._app(scope, receive, send)
+
+    def _is_open(self, path: str) -> bool:
+        return path in _OPEN or path.startswith(self._open_prefixes)
+
+
+class BodyCap:
+    """Counts the body as it comes, before anything parses it."""
+
+    def __init__(self, app: App, most: int, uncapped_prefixes: tuple[str, ...]) -> None:
+        self._app = app
+        self._most = most
+        self._uncapped = uncapped_prefixes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].startswith(self._uncapped):
+            await self._app(scope, receive, send)
+            return
+        error = self._declared_too_large(scope)
+        if error is not None:
+            await send_problem(error, scope, send)
+            return
+        body = await self._read(receive)
+        if body is None:
+            await send_problem(self._too_large(), scope, send)
+            return
+        await self._app(scope, _replay(body, receive), send)
+
+    def _declared_too_large(self, scope: Scope) -> PlatformError | None:
+        declared = header(scope, b"content-length")
+        if declared is None:
+            return None
+        if not declared.isascii() or not declared.isdigit():
+            return BadRequest("Content-Length is not a number.")
+        return self._too_large() if int(declared) > self._most else None
+
+    async def _read(self, receive: Receive) -> bytes | None:
+        """The whole body, or None once it is over the cap."""
+        chunks: list[bytes] = []
+        size = 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return b"".join(chunks)
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size > self._most:
+                return None
+            chunks.append(chunk)
+            if not message.get("more_body", False):
+                return b"".join(chunks)
+
+    def _too_large(self) -> TooLarge:
+        return TooLarge(
+            f"The body is over {self._most} bytes. Upload files with POST /datasets and score them in batch."
+        )
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> Message:
+        return pending.pop() if pending else await receive()
+
+    return replay
+
+
+def _name(host: str) -> str:
+    """The Host without its port; IPv6 keeps its brackets."""
+    if host.startswith("["):
+        return host.partition("]")[0] + "]"
+    return host.partition(":")[0].lower()
+
+
+def _bearer(scope: Scope) -> str | None:
+    kind, _, token = (header(scope, b"authorization") or "").partition(" ")
+    return token.strip() if kind.lower() == "bearer" else None
+
+
+def _cookie_token(scope: Scope) -> str | None:
+    try:
+        morsel = SimpleCookie(header(scope, b"cookie") or "").get(COOKIE)
+    except CookieError:
+        return None
+    return str(morsel.value) if morsel else None
+
+
+def _link_token(scope: Scope) -> str | None:
+    if scope["method"] != "GET" or scope["path"] not in ("/", "/ui/"):
+        return None
+    found = parse_qs(bytes(scope.get("query_string", b"")).decode("latin-1")).get("token")
+    return found[0] if found else None
+
+
+def _cookie(token: str) -> bytes:
+    return f"{COOKIE}={token}; HttpOnly; SameSite=Strict; Path=/".encode("latin-1")
+
+
+def _unauthorized() -> Unauthorized:
+    error = Unauthorized(
+        "Send the token: 'Authorization: Bearer TOKEN'. `mlops up` prints it, and it stands in server.json in the data "
+        "folder; in a browser open the link that `mlops up` printed."
+    )
+    error.headers["WWW-Authenticate"] = "Bearer"
+    return error

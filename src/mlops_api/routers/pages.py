@@ -1,0 +1,59 @@
+"""/, /ui/ and /docs: the pages people open. Assets are our own files: no other host is asked."""
+
+from importlib import resources
+
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+router = APIRouter(include_in_schema=False)
+
+_DOCS = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>MLOps API</title>
+<link rel="stylesheet" href="/docs/swagger-ui.css"></head>
+<body><div id="docs"></div><script src="/docs/swagger-ui-bundle.js"></script><script src="/docs/start.js"></script>
+</body></html>"""
+_START = """window.onload = () => SwaggerUIBundle({url: "/openapi.json", dom_id: "#docs", deepLinking: true});"""
+_UI = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>MLOps</title></head><body>
+<h1>MLOps</h1><p>The web page is not part of this build. The API is here:</p>
+<ul><li><a href="/docs">API documentation</a></li><li><a href="/dashboard/stats">Dashboard figures</a></li>
+<li><a href="/models">Models</a></li><li><a href="/training/jobs">Training jobs</a></li></ul></body></html>"""
+_ASSETS = {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css"}
+
+
+@router.get("/")
+def root() -> RedirectResponse:
+    return RedirectResponse("/ui/", status_code=307)
+
+
+@router.get("/ui/")
+def ui() -> HTMLResponse:
+    return HTMLResponse(_UI)
+
+
+@router.get("/docs")
+def docs() -> HTMLResponse:
+    return HTMLResponse(_DOCS)
+
+
+@router.get("/docs/start.js")
+def docs_start() -> Response:
+    return Response(_START, media_type="text/javascript")
+
+
+@router.get("/docs/swagger-ui-bundle.js")
+def docs_script() -> Response:
+    return _asset("swagger-ui-bundle.js")
+
+
+@router.get("/docs/swagger-ui.css")
+def docs_style() -> Response:
+    return _asset("swagger-ui.css")
+
+
+def _asset(name: str) -> Response:
+    content = (resources.files("fastapi_offline") / "static" / name).read_bytes()
+    return Response(content, media_type=_ASSETS[name], headers={"Cache-Control": "max-age=86400"})
+
+
+@router.get("/favicon.ico")
+def favicon() -> Response:
+    return Response(status_code=204)

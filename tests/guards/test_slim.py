@@ -1,0 +1,35 @@
+"""The API process stays slim: what it imports decides how fast it starts, here and in Lambda."""
+
+import subprocess
+import sys
+
+import pytest
+
+ML = {"numpy", "pandas", "sklearn", "xgboost", "scipy", "pyarrow", "duckdb", "sagemaker", "onnxruntime", "training"}
+SERVER = {"fastapi", "starlette", "uvicorn", "boto3", "sqlite3"}
+
+
+def imported_by(statement: str) -> set[str]:
+    code = f"{statement}; import sys; print(' '.join(sorted({{name.partition('.')[0] for name in sys.modules}})))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_the_guard_sees_what_is_imported() -> None:
+    assert "numpy" in imported_by("import numpy")
+
+
+@pytest.mark.parametrize(
+    "module", ["mlops_api.app", "mlops_api.bootstrap", "mlops_api.cli.main", "mlops_api.cli.up", "mlops_api.client"]
+)
+def test_no_ml_library_in_the_api_process(module: str) -> None:
+    assert imported_by(f"import {module}") & ML == set()
+
+
+@pytest.mark.parametrize("module", ["mlops_api.client", "mlops_api.cli.main"])
+def test_client_and_cli_do_not_load_the_server(module: str) -> None:
+    assert imported_by(f"import {module}") & SERVER == set()
+
+
+def test_boto3_is_not_loaded_in_local_mode() -> None:
+    assert "boto3" not in imported_by("import mlops_api.bootstrap, mlops_api.cli.up")
