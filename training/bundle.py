@@ -52,7 +52,7 @@ class Bundle:
 def load(folder: Path, *, threads: int | None = None) -> Bundle:
     """Verify every file's sha256 and load the model; raises BundleError naming the file at fault.
 
-    `threads` is for large inputs to an XGBoost model, by default as `machine_threads` says.
+    `threads` is for large inputs, by default as `machine_threads` says.
     """
     manifest = _read_manifest(folder)
     for name, digest in manifest.files.items():
@@ -110,7 +110,7 @@ def _scorer(manifest: Manifest, folder: Path, width: int, threads: int) -> Score
     if manifest.algorithm == "random_forest":
         from training.scorers.forest import ForestScorer
 
-        return ForestScorer.load(folder, width, classes)
+        return ForestScorer.load(folder, width, classes, threads)
     from training.scorers.linear import LinearScorer
 
     return LinearScorer.load(folder, width, classes)

@@ -11,6 +11,7 @@ A leaf leads to itself, so the walk needs no test for having arrived. A row that
 fills missing values before.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -42,6 +43,7 @@ class ForestScorer:
     root: Array
     depth: Array
     regression: bool
+    threads: int = 1
 
     def scores(self, matrix: Array) -> Array:
         """Mean of the trees' leaves: (n, k) probabilities, or (n,) values for regression; float64."""
@@ -66,6 +68,13 @@ class ForestScorer:
         return self.left.take(node) + right
 
     def _walk_in_blocks(self, matrix: Array) -> Array:
+        """Rows are shared out to the threads; numpy lets go of the interpreter lock while it gathers."""
+        if self.threads == 1 or len(matrix) < 2 * _BLOCK:
+            return self._walk_blocks(matrix)
+        with ThreadPoolExecutor(self.threads) as pool:
+            return np.concatenate(list(pool.map(self._walk_blocks, np.array_split(matrix, self.threads))))
+
+    def _walk_blocks(self, matrix: Array) -> Array:
         total = np.zeros((len(matrix), self.value.shape[1]))
         for root, depth in zip(self.root, self.depth, strict=True):
             for begin in range(0, len(matrix), _BLOCK):
@@ -95,17 +104,17 @@ class ForestScorer:
         np.savez(folder / self.file, **arrays)
 
     @classmethod
-    def load(cls, folder: Path, width: int, classes: int) -> "ForestScorer":
+    def load(cls, folder: Path, width: int, classes: int, threads: int = 1) -> "ForestScorer":
         """Raises ModelFileError when the file does not fit a matrix of `width` columns and so many classes."""
         try:
             with np.load(folder / cls.file, allow_pickle=False) as content:
                 arrays = {name: content[name] for name in _NAMES}
         except (KeyError, ValueError, OSError, EOFError, BadZipFile) as error:
             raise ModelFileError(f"not a forest: {error}") from error
-        return cls._checked(arrays, width, classes)
+        return cls._checked(arrays, width, classes, threads)
 
     @classmethod
-    def _checked(cls, arrays: dict[str, Array], width: int, classes: int) -> "ForestScorer":
+    def _checked(cls, arrays: dict[str, Array], width: int, classes: int, threads: int) -> "ForestScorer":
         nodes = len(arrays["left"])
         same = all(len(arrays[name]) == nodes for name in ("feature", "threshold", "value"))
         indices = _within(arrays["left"], nodes) and _within(arrays["root"], nodes)
@@ -119,6 +128,7 @@ class ForestScorer:
             threshold=arrays["threshold"],
             value=arrays["value"],
             regression=not classes,
+            threads=threads,
         )
 
 

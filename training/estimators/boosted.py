@@ -1,0 +1,182 @@
+"""XGBoost's hist trees, round by round: live metrics, early stopping, checkpoints, a stop between rounds.
+
+Early stopping looks at a tenth of the training rows that no tree is fitted on, not at the held-out rows, so that
+the metrics reported of those stay those of rows the model has not seen. They are only watched.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xgboost
+
+from mlops_contracts.hyperparameters import XGBoostHyperparameters
+from training.checkpoint import Checkpoint
+from training.estimators.base import FitTask, Fitted, Progress
+from training.evaluation.metrics import objective
+from training.failure import JobStopped
+from training.scorers.boosted import BoostedScorer
+from training.split import Split, at_random, by_time, stratified
+
+Array = npt.NDArray[Any]
+
+STOPPING_SHARE = 0.1
+STOPPING_FROM_ROWS = 200
+"""With fewer training rows none are spared for early stopping: all rounds are done."""
+REPORTS = 60
+"""Most lines of live metrics, about."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """XGBoost's objective, its loss, and the name the live metrics give it."""
+
+    objective: str
+    metric: str
+
+
+LOSSES = {
+    "binary": Loss("binary:logistic", "logloss"),
+    "multiclass": Loss("multi:softprob", "mlogloss"),
+    "regression": Loss("reg:squarederror", "rmse"),
+}
+
+
+def fit_boosted(task: FitTask, chosen: XGBoostHyperparameters, progress: Progress) -> Fitted:
+    """Boost until the rounds are done or the stopping rows no longer improve; the best round's model.
+
+    Goes on from a checkpoint of the same key. Raises JobStopped between rounds, after a checkpoint.
+    """
+    boosting = _Boosting(task, chosen, progress)
+    boosting.run()
+    booster = boosting.best()
+    return Fitted(BoostedScorer(booster, task.threads), booster)
+
+
+class _Boosting:
+    def __init__(self, task: FitTask, chosen: XGBoostHyperparameters, progress: Progress) -> None:
+        self.task, self.chosen, self.progress = task, chosen, progress
+        self.loss = LOSSES[task.problem_type]
+        self.report_every = max(1, -(-chosen.n_estimators // REPORTS))
+        self.checkpoint = Checkpoint(task.checkpoints, task.checkpoint_key)
+        self._matrices()
+        self.booster = self._booster()
+
+    def _matrices(self) -> None:
+        task = self.task
+        parts = stopping_split(task) if self.chosen.early_stopping_rounds else None
+        rows = parts.train if parts else np.arange(len(task.y))
+        self.fitted = self._quantised(task.matrix[rows] if parts else task.matrix, task.y[rows], _at(task.weight, rows))
+        self.stopping = None
+        if parts:
+            held = parts.valid
+            self.stopping = self._quantised(task.matrix[held], task.y[held], _at(task.weight, held), self.fitted)
+        self.watched = self._quantised(task.matrix_valid, task.y_valid, None, self.fitted)
+        self.progress.say(f"phase=fit fitted_rows={len(rows)} early_stopping_rows={len(task.y) - len(rows)}")
+
+    def _quantised(
+        self, matrix: Array, y: Array, weight: Array | None, like: xgboost.QuantileDMatrix | None = None
+    ) -> xgboost.QuantileDMatrix:
+        return xgboost.QuantileDMatrix(matrix, y, weight=weight, ref=like, nthread=self.task.threads)
+
+    def _booster(self) -> xgboost.Booster:
+        caches = [each for each in (self.fitted, self.stopping, self.watched) if each is not None]
+        saved = self.checkpoint.read()
+        booster = xgboost.Booster(self._parameters(), cache=caches, model_file=saved)
+        if saved is not None:
+            self.progress.say(f"phase=resume rounds={booster.num_boosted_rounds()}")
+        return booster
+
+    def _parameters(self) -> dict[str, Any]:
+        chosen, task = self.chosen, self.task
+        return {
+            "objective": self.loss.objective,
+            "eval_metric": self.loss.metric,
+            "tree_method": "hist",
+            "max_depth": chosen.max_depth,
+            "learning_rate": chosen.learning_rate,
+            "min_child_weight": chosen.min_child_weight,
+            "subsample": chosen.subsample,
+            "colsample_bytree": chosen.colsample_bytree,
+            "reg_lambda": chosen.reg_lambda,
+            "reg_alpha": chosen.reg_alpha,
+            "seed": task.seed,
+            # Each round draws by its own number, so a job resumed from a checkpoint draws what it would have drawn.
+            "seed_per_iteration": True,
+            "nthread": task.threads,
+            **({"num_class": task.classes} if task.problem_type == "multiclass" else {}),
+        }
+
+    def run(self) -> None:
+        """Boost from where the booster is to the end."""
+        best_round, best_loss = self._best_so_far()
+        for number in range(self.booster.num_boosted_rounds(), self.chosen.n_estimators):
+            if self.stopping is not None and number - best_round > self.chosen.early_stopping_rounds:
+                break
+            if self.progress.stop_requested():
+                self._save()
+                raise JobStopped
+            self.booster.update(self.fitted, number)
+            if self.stopping is not None and (loss := self._loss(self.stopping, number)) < best_loss:
+                best_round, best_loss = number, loss
+                self.booster.set_attr(best_round=str(number), best_loss=repr(loss))
+            self._tell(number)
+        self.progress.say(f"phase=fit rounds={self.booster.num_boosted_rounds()} best_round={self._best_round()}")
+
+    def _best_so_far(self) -> tuple[int, float]:
+        number, loss = self.booster.attr("best_round"), self.booster.attr("best_loss")
+        return (int(number), float(loss)) if number and loss else (-1, np.inf)
+
+    def _loss(self, rows: xgboost.QuantileDMatrix, number: int) -> float:
+        return float(self.booster.eval(rows, iteration=number).rpartition(":")[2])
+
+    def _tell(self, number: int) -> None:
+        last = number + 1 == self.chosen.n_estimators
+        if number % self.report_every and not last:
+            return
+        self.progress.fit((number + 1) / self.chosen.n_estimators, round=number + 1, **self._live(number))
+        if self.checkpoint.due():
+            self._save()
+
+    def _live(self, number: int) -> dict[str, float]:
+        name = self.loss.metric
+        live = {
+            f"train_{name}": self._loss(self.fitted, number),
+            f"validation_{name}": self._loss(self.watched, number),
+        }
+        if self.task.problem_type == "binary":
+            positive = self.booster.predict(self.watched)
+            auc = objective("binary", self.task.y_valid, np.stack([1 - positive, positive], axis=1))
+            live |= {} if auc is None else {"validation_auc": auc}
+        return live
+
+    def _save(self) -> None:
+        self.checkpoint.write(bytes(self.booster.save_raw("ubj")))
+
+    def _best_round(self) -> int:
+        """Number of the last round of the best model."""
+        best = self._best_so_far()[0]
+        return self.booster.num_boosted_rounds() - 1 if best < 0 else best
+
+    def best(self) -> xgboost.Booster:
+        booster: xgboost.Booster = self.booster[: self._best_round() + 1]
+        booster.set_attr(best_round=None, best_loss=None)
+        return booster
+
+
+def _at(weight: Array | None, rows: Array) -> Array | None:
+    return None if weight is None else weight[rows]
+
+
+def stopping_split(task: FitTask) -> Split | None:
+    """The rows to fit and the rows to stop by, cut like training and held-out rows; None when rows are too few."""
+    if len(task.y) < STOPPING_FROM_ROWS:
+        return None
+    if task.time is not None:
+        return by_time(task.time, STOPPING_SHARE) if len(np.unique(task.time)) > 1 else None
+    # A seed of its own: with the split's the same rows of each class would be drawn first again.
+    seed = task.seed + 1
+    if task.problem_type == "regression":
+        return at_random(len(task.y), STOPPING_SHARE, seed)
+    return stratified(task.y, STOPPING_SHARE, seed)

@@ -1,0 +1,102 @@
+"""LogisticRegression by scikit-learn on standardised numbers and one-hot categories."""
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse
+from sklearn.linear_model import LogisticRegression
+
+from mlops_contracts.hyperparameters import LogisticRegressionHyperparameters
+from training.estimators.base import FitTask, Fitted, Progress
+from training.features import Encoder
+from training.scorers.linear import LinearScorer
+
+Array = npt.NDArray[Any]
+
+NEWTON_UP_TO = 500
+"""Coefficients. Newton's method converges in a few passes over the rows, but solves a system of this size in each."""
+DENSE_UP_TO = 200_000_000
+"""Cells of the design matrix, 1.6 GB."""
+
+
+@dataclass(frozen=True)
+class Design:
+    """How the encoder's matrix becomes the fit's: (numbers - center) / scale, then one column per code."""
+
+    center: Array
+    scale: Array
+    levels: tuple[int, ...]
+
+    @classmethod
+    def of(cls, encoder: Encoder, matrix: Array) -> "Design":
+        """Learn center and scale from training rows; indicators and codes are left as they are."""
+        numbers = matrix[:, : len(encoder.numbers)]
+        indicators = len(encoder.indicated)
+        scale = numbers.std(axis=0)
+        scale[scale == 0] = 1.0
+        center = np.concatenate([numbers.mean(axis=0), np.zeros(indicators)])
+        levels = tuple(len(feature.categories) + 2 for feature in encoder.categoricals)
+        return cls(center, np.concatenate([scale, np.ones(indicators)]), levels)
+
+    @property
+    def width(self) -> int:
+        return len(self.center) + sum(self.levels)
+
+    def dense(self, matrix: Array) -> Array:
+        out = np.zeros((len(matrix), self.width))
+        numbers = len(self.center)
+        np.subtract(matrix[:, :numbers], self.center, out=out[:, :numbers])
+        out[:, :numbers] /= self.scale
+        rows = np.arange(len(matrix))
+        for columns in self._code_columns(matrix):
+            out[rows, columns] = 1.0
+        return out
+
+    def sparse(self, matrix: Array) -> Any:
+        numbers = len(self.center)
+        width = numbers + len(self.levels)
+        data = np.ones((len(matrix), width))
+        data[:, :numbers] = (matrix[:, :numbers] - self.center) / self.scale
+        indices = np.tile(np.arange(width), (len(matrix), 1))
+        for j, columns in enumerate(self._code_columns(matrix), numbers):
+            indices[:, j] = columns
+        pointers = np.arange(0, data.size + 1, width)
+        return scipy.sparse.csr_array((data.ravel(), indices.ravel(), pointers), shape=(len(matrix), self.width))
+
+    def _code_columns(self, matrix: Array) -> list[Array]:
+        """For each categorical the design column of each row's code."""
+        offsets = len(self.center) + np.cumsum((0, *self.levels))
+        first = len(self.center)
+        return [matrix[:, first + j].astype(np.intp) + offsets[j] for j in range(len(self.levels))]
+
+    def scorer(self, coefficients: Array, intercept: Array) -> LinearScorer:
+        """Fold the scale into `coefficients` (s, width)."""
+        numbers = len(self.center)
+        edges = np.cumsum(self.levels)[:-1]
+        tables = np.split(coefficients[:, numbers:].T, edges) if self.levels else []
+        folded = (coefficients[:, :numbers] / self.scale).T
+        return LinearScorer(
+            self.center, np.ascontiguousarray(folded), intercept, tuple(map(np.ascontiguousarray, tables))
+        )
+
+
+def fit_linear(task: FitTask, chosen: LogisticRegressionHyperparameters, progress: Progress) -> Fitted:
+    """Fit by Newton's method, or by L-BFGS on a sparse matrix where one-hot columns are many."""
+    design = Design.of(task.encoder, task.matrix)
+    coefficients = design.width * (1 if task.classes == 2 else task.classes)
+    newton = coefficients <= NEWTON_UP_TO and design.width * len(task.y) <= DENSE_UP_TO
+    matrix = design.dense(task.matrix) if newton else design.sparse(task.matrix)
+    solver = "newton-cholesky" if newton else "lbfgs"
+    model = LogisticRegression(C=chosen.C, max_iter=chosen.max_iter, solver=solver, random_state=task.seed)
+    progress.say(f"phase=fit solver={solver} design_columns={design.width}")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(matrix, task.y, sample_weight=task.weight)
+    for warning in caught:
+        progress.say(f"warning: {' '.join(str(warning.message).split())}")
+    progress.say(f"phase=fit iterations={int(np.max(model.n_iter_))}")
+    progress.fit(1.0)
+    return Fitted(design.scorer(model.coef_, model.intercept_), model)

@@ -1,0 +1,82 @@
+"""Which rows train and which validate: seeded, the same for the same dataset, fraction and seed.
+
+stratified   classes: every class with at least two rows is on both sides
+random       regression
+time         the newest rows validate; rows of equal time stay together
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from training.failure import JobError
+from training.target import Target
+
+Array = npt.NDArray[Any]
+SplitKind = Literal["stratified", "random", "time"]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Ascending row numbers, from 0."""
+
+    train: Array
+    valid: Array
+    kind: SplitKind
+
+
+def split(target: Target, fraction: float, seed: int, time: Array | None = None) -> Split:
+    """Hold out about `fraction` of the rows; `time` (n,) float64 splits by time, NaN counts as oldest.
+
+    Raises JobError when one side would be empty.
+    """
+    if time is not None:
+        return by_time(time, fraction)
+    if target.problem_type == "regression":
+        return at_random(len(target.y), fraction, seed)
+    return stratified(target.y, fraction, seed)
+
+
+def at_random(rows: int, fraction: float, seed: int) -> Split:
+    order = np.random.default_rng(seed).permutation(rows)
+    held_out = int(np.clip(round(rows * fraction), 1, rows - 1))
+    return Split(np.sort(order[held_out:]), np.sort(order[:held_out]), "random")
+
+
+def stratified(classes: Array, fraction: float, seed: int) -> Split:
+    """`classes` (n,) codes from 0. A class with one row trains."""
+    order = np.random.default_rng(seed).permutation(len(classes))
+    order = order[np.argsort(classes[order], kind="stable")]
+    counts = np.bincount(classes)
+    held_out = np.clip(np.rint(counts * fraction).astype(int), np.minimum(counts - 1, 1), np.maximum(counts - 1, 0))
+    held_out[counts == 0] = 0
+    if not held_out.any():
+        raise JobError("Every class has one row only, so none can be held out; use more rows.")
+    starts = np.cumsum(counts) - counts
+    place = np.arange(len(order)) - np.repeat(starts, counts)
+    validates = place < np.repeat(held_out, counts)
+    return Split(np.sort(order[~validates]), np.sort(order[validates]), "stratified")
+
+
+def by_time(time: Array, fraction: float) -> Split:
+    """Rows at or after a moment validate; the moment whose share is nearest to `fraction`."""
+    known = np.where(np.isnan(time), -np.inf, time)
+    moments, counts = np.unique(known, return_counts=True)
+    if len(moments) < 2:
+        raise JobError("The time column has one value only, so no rows are newer than others; leave it empty.")
+    newer = np.cumsum(counts[::-1])[::-1][1:]  # rows at or after each moment but the first
+    cut = moments[1:][np.argmin(np.abs(newer - fraction * len(time)))]
+    validates = known >= cut
+    return Split(np.flatnonzero(~validates), np.flatnonzero(validates), "time")
+
+
+def time_values(values: pa.ChunkedArray) -> Array:
+    """A datetime or numeric column as float64 that keeps its order; NaN for missing."""
+    if pa.types.is_date(values.type):
+        values = values.cast(pa.timestamp("s"))
+    if pa.types.is_timestamp(values.type):
+        values = values.cast(pa.int64())
+    return np.asarray(values.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)
