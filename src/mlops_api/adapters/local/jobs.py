@@ -27,10 +27,10 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from mlops_api.adapters.local import procs
 from mlops_api.adapters.local.endings import Ending, failure_of, judge
@@ -54,33 +54,37 @@ _AGAIN = 30.0
 _NICENESS = 5
 
 
-class JobKind(Protocol):
-    """What differs between training, processing and batch scoring."""
+@dataclass(frozen=True)
+class JobTask:
+    """One job, as its kind sees it: `spec` as it was accepted (JSON), `ml` the root of its /opt/ml."""
 
     name: str
-    """Folder of its jobs."""
-    pool: str
-    """Jobs of one pool share its slots."""
+    spec: Mapping[str, Any]
+    ml: Path
+
+
+def _no_report(_ml: Path) -> Mapping[str, Any]:
+    return {}
+
+
+@dataclass(frozen=True)
+class JobKind:
+    """What differs between training, processing and batch scoring. `spec` holds `max_runtime_seconds` always.
+
+    prepare: lays out /opt/ml; called for each attempt, and again after a crash in its middle.
+    collect: stores the outputs of a program that ended well; it may be called again with some stored already.
+    Both raise PlatformError to fail the job. report: what describe adds; `progress` (0..1) in it wins over the
+    metric of that name. event: the state change in AWS's shape.
+    """
+
+    name: str
     argv: tuple[str, ...]
-    pack_model: bool
-
-    def environ(self, job: str) -> Mapping[str, str]:
-        """The job's own variables."""
-
-    def prepare(self, job: str, spec: Mapping[str, Any], ml: Path, attempt: int) -> None:
-        """Lay out /opt/ml. May be called again after a crash in the middle."""
-
-    def collect(self, job: str, spec: Mapping[str, Any], ml: Path) -> None:
-        """Store the outputs of a program that ended well. May be called again, with some outputs stored already.
-
-        Raises PlatformError saying what is missing.
-        """
-
-    def report(self, ml: Path) -> Mapping[str, Any]:
-        """What describe adds; `progress` (0..1) in it wins over the metric of that name."""
-
-    def event(self, job: str, state: JobState) -> Mapping[str, Any]:
-        """The state change in AWS's shape."""
+    name_variable: str
+    prepare: Callable[[JobTask], None]
+    collect: Callable[[JobTask], None]
+    event: Callable[[str, JobState], Mapping[str, Any]]
+    report: Callable[[Path], Mapping[str, Any]] = _no_report
+    pack_model: bool = False
 
 
 @dataclass
@@ -101,10 +105,17 @@ class _Job:
     settled: Settled | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
+    @property
+    def task(self) -> JobTask:
+        return JobTask(self.folder.name, self.spec, self.folder.ml)
+
+
+_Step = Callable[[_Job], None]
+
 
 @dataclass(frozen=True)
 class JobLimits:
-    """`slots`: jobs at once, by pool. `grace`: seconds between SIGTERM and SIGKILL."""
+    """`slots`: jobs at once, by kind. `grace`: seconds between SIGTERM and SIGKILL."""
 
     slots: Mapping[str, int] = field(default_factory=lambda: default_slots())
     max_attempts: int = 2
@@ -141,8 +152,8 @@ class JobEngine:
     def register(self, kind: JobKind) -> None:
         self._kinds[kind.name] = kind
         self._folders(kind).make()
-        self._queues.setdefault(kind.pool, deque())
-        self._running.setdefault(kind.pool, 0)
+        self._queues.setdefault(kind.name, deque())
+        self._running.setdefault(kind.name, 0)
 
     def start(self) -> None:
         """Take over every job that is not acknowledged, unless `adopt` is off; then begin what is queued."""
@@ -161,7 +172,7 @@ class JobEngine:
             folder.accept(spec, time.time_ns())
             found = _Job(kind, folder, spec, MetricReader(folder.log))
             self._jobs[kind.name, job] = found
-            self._queues[kind.pool].append(found)
+            self._queues[kind.name].append(found)
         self._dispatch()
 
     def describe(self, kind: JobKind, job: str) -> JobState:
@@ -189,9 +200,9 @@ class JobEngine:
             except FileNotFoundError:  # acknowledged since the line above
                 return
             found.stopping = True
-            queued = found in self._queues[kind.pool]
+            queued = found in self._queues[kind.name]
             if queued:
-                self._queues[kind.pool].remove(found)
+                self._queues[kind.name].remove(found)
         if queued:
             self._watcher.submit(lambda: self._guarded(found, self._settle_stopped))
         else:
@@ -233,13 +244,13 @@ class JobEngine:
     def _occupy(self, job: _Job) -> None:
         job.holds_slot = True
         job.phase = "Starting"
-        self._running[job.kind.pool] += 1
+        self._running[job.kind.name] += 1
 
     def _free(self, job: _Job) -> None:
         with self._lock:
             if job.holds_slot:
                 job.holds_slot = False
-                self._running[job.kind.pool] -= 1
+                self._running[job.kind.name] -= 1
         self._dispatch()
 
     def _take_over(self, kind: JobKind, folder: JobFolder) -> None:
@@ -252,14 +263,14 @@ class JobEngine:
         if job.settled is not None:
             self._later(job, self._tell_end)
         elif folder.started(job.attempt) is None and folder.ended(job.attempt) is None:
-            self._queues[kind.pool].append(job)
+            self._queues[kind.name].append(job)
         else:
             self._occupy(job)
             self._later(job, self._look)
 
     # ------------------------------------------------------------------ one job, one step at a time
 
-    def _later(self, job: _Job, step: "_Step", seconds: float = 0.0) -> None:
+    def _later(self, job: _Job, step: _Step, seconds: float = 0.0) -> None:
         def act() -> None:
             self._guarded(job, step)
 
@@ -268,7 +279,7 @@ class JobEngine:
         else:
             self._watcher.submit(act)
 
-    def _guarded(self, job: _Job, step: "_Step") -> None:
+    def _guarded(self, job: _Job, step: _Step) -> None:
         """A job that the engine cannot handle fails alone; the queue goes on."""
         try:
             with job.lock:
@@ -314,7 +325,7 @@ class JobEngine:
         job.phase = "Downloading"
         run = job.folder.run(job.attempt)
         run.mkdir(mode=0o700, exist_ok=True)
-        job.kind.prepare(job.folder.name, job.spec, job.folder.ml, job.attempt)
+        job.kind.prepare(job.task)
         self._launch_of(job).write(run)
         return run
 
@@ -326,8 +337,8 @@ class JobEngine:
             log=str(folder.log.absolute()),
             lock=str(folder.lock.absolute()),
             stop=str(folder.stop_file.absolute()),
-            environ=dict(job.kind.environ(folder.name)),
-            threads=max(1, _processors() // self._limits.slots.get(job.kind.pool, 1)),
+            environ={job.kind.name_variable: folder.name},
+            threads=max(1, _processors() // self._limits.slots.get(job.kind.name, 1)),
             niceness=_NICENESS,
             max_runtime=float(job.spec["max_runtime_seconds"]),
             grace=self._limits.grace,
@@ -405,7 +416,7 @@ class JobEngine:
 
     def _collected(self, job: _Job, ending: Ending) -> Ending:
         try:
-            job.kind.collect(job.folder.name, job.spec, job.folder.ml)
+            job.kind.collect(job.task)
         except PlatformError as error:
             return Ending("Failed", "Failed", error.detail[:1024])
         return ending
@@ -498,10 +509,6 @@ class JobEngine:
             self.stop(self._kinds[kind], job)
         with self._lock:
             self._ended.wait_for(lambda: not self._jobs, timeout=self._limits.grace + 30)
-
-
-class _Step(Protocol):
-    def __call__(self, job: _Job) -> None: ...
 
 
 def _processors() -> int:
