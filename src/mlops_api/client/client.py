@@ -29,6 +29,7 @@ class _Platform(Resource[M], Generic[M]):
         super().__init__(driver)
         self.url = location.url
         self.token = location.token
+        self.pid = location.pid
         self.datasets: Datasets[M] = Datasets(driver)
         self.training: Training[M] = Training(driver)
         self.models: Models[M] = Models(driver)

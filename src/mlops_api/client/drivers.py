@@ -22,7 +22,7 @@ def translated(url: httpx.URL) -> Iterator[None]:
     """httpx's exceptions become ours; what is no transport failure passes untouched."""
     try:
         yield
-    except httpx.TimeoutException as error:
+    except (httpx.ReadTimeout, httpx.WriteTimeout, httpx.PoolTimeout) as error:
         raise Timeout(f"No answer from {url} in time ({type(error).__name__}).") from error
     except httpx.TransportError as error:
         raise Unreachable(

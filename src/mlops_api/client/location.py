@@ -13,6 +13,8 @@ from mlops_api.domain.defaults import DEFAULT_DATA_DIR, SERVER_FILE
 class Location:
     url: str
     token: str | None
+    pid: int | None = None
+    """Of the server's process, where its file told."""
 
 
 def data_folder(data_dir: str | os.PathLike[str] | None = None) -> Path:
@@ -36,7 +38,7 @@ def locate(
     if url is None:
         if found is None:
             raise Unreachable(_not_found(data_folder(data_dir)))
-        return Location(found.url, token or found.token)
+        return Location(found.url, token or found.token, found.pid)
     url = url.rstrip("/")
     return Location(url, token or (found.token if found is not None and found.url == url else None))
 
@@ -44,7 +46,7 @@ def locate(
 def _server_file(folder: Path) -> Location | None:
     try:
         content = json.loads((folder / SERVER_FILE).read_text())
-        return Location(str(content["url"]).rstrip("/"), content.get("token"))
+        return Location(str(content["url"]).rstrip("/"), content.get("token"), content.get("pid"))
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:

@@ -6,6 +6,7 @@ import io
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
@@ -60,8 +61,8 @@ def open_source(table: Table, filename: str) -> Source:
         return Source(io.BytesIO(table), filename)
     if isinstance(table, Frame):
         return Source(_spooled(lambda text: table.to_csv(text, index=False)), filename)
-    if isinstance(table, Sequence):
-        return Source(_spooled(lambda text: _write_rows(text, table)), filename)
+    if isinstance(table, list | tuple):
+        return Source(_spooled(partial(_write_rows, rows=table)), filename)
     raise Validation(f"Cannot upload a {type(table).__name__}. Give a path, bytes, a DataFrame or a list of dicts.")
 
 
@@ -82,7 +83,7 @@ def _spooled(write: Callable[[io.TextIOWrapper], object]) -> BinaryIO:
     return file
 
 
-def _write_rows(text: io.TextIOWrapper, rows: Sequence[Mapping[str, Any]]) -> None:
+def _write_rows(text: io.TextIOWrapper, *, rows: Sequence[Mapping[str, Any]]) -> None:
     columns = _columns(rows)
     writer = csv.writer(text)
     writer.writerow(columns)

@@ -1,0 +1,134 @@
+"""`mlops data`: datasets."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from mlops_api.cli import options
+from mlops_api.cli.command import Group
+from mlops_api.cli.output import Column, Outcome, Printer, listing, moment, number, size
+from mlops_api.cli.progress import transferring
+from mlops_api.cli.session import Session
+
+if TYPE_CHECKING:
+    from mlops_api.domain.datasets import DatasetVersion
+    from mlops_contracts.dataset import ColumnProfile
+
+GROUP = Group("data", "Upload tables and look at them.")
+Version = Annotated[str, typer.Argument(help="Such as flights:2, or flights:latest.", show_default=False)]
+Status = Literal["AwaitingUpload", "Validating", "Ready", "Rejected"]
+
+_COLUMNS: list[Column] = [
+    ("version", lambda item: item.version),
+    ("status", lambda item: item.status),
+    ("rows", lambda item: item.rows),
+    ("columns", lambda item: item.column_count),
+    ("size", lambda item: size(item.size_bytes)),
+    ("warnings", lambda item: item.warning_count),
+    ("created", lambda item: moment(item.created_at)),
+    ("by", lambda item: item.created_by),
+]
+
+
+@GROUP.command("upload", examples=["data upload flights.csv.gz --name flights", "data upload big.csv --resume big:1"])
+def upload(
+    session: Session,
+    file: Annotated[Path, typer.Argument(help="CSV (also .gz) or Parquet.", show_default=False)],
+    name: Annotated[str | None, typer.Option(help="The dataset; default: the file's name.")] = None,
+    resume: Annotated[str | None, typer.Option(help="Go on with an upload that broke off.")] = None,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for the validation.")] = False,
+) -> Outcome:
+    """Upload a table as a new version, and validate it. Exit code 4 when it is refused."""
+    with transferring(session, f"Uploading {file.name}") as progress:
+        version = session.client.datasets.upload(file, name=name, resume=resume, wait=False, progress=progress)
+    session.say(f"{version.version}: uploaded")
+    if not no_wait:
+        version = session.client.datasets.wait(version.version)
+    return Outcome(version, lambda printer: _show(printer, version))
+
+
+@GROUP.command(
+    "list", is_list=True, examples=["data list", "data list --name flights --json", "data list --all -o csv"]
+)
+def list_versions(
+    session: Session,
+    name: Annotated[str | None, typer.Option(help="Only this dataset.")] = None,
+    status: Annotated[Status | None, typer.Option(help="Only this status.")] = None,
+    limit: options.Limit = 20,
+    everything: options.All = False,
+) -> Outcome:
+    """List dataset versions, newest first."""
+    items = session.client.datasets.list(name=name, status=status, page_size=options.page_size(limit, everything))
+    empty = "No dataset yet. Upload one: mlops data upload FILE --name NAME"
+    return listing("datasets", items, _COLUMNS, limit=limit, everything=everything, empty=empty)
+
+
+@GROUP.command("show", examples=["data show flights:2", "data show flights:latest --json"])
+def show(session: Session, version: Version) -> Outcome:
+    """Columns, types, violations and warnings of a version."""
+    found = session.client.datasets.get(version)
+    return Outcome(found, lambda printer: _show(printer, found))
+
+
+@GROUP.command("profile", examples=["data profile flights:2"])
+def profile(session: Session, version: Version) -> Outcome:
+    """What is in each column."""
+    found = session.client.datasets.profile(version)
+    headings = ["column", "type", "missing", "distinct", "min", "median", "max", "most frequent"]
+
+    def human(printer: Printer) -> None:
+        printer.line(f"{found.rows} rows")
+        printer.table(headings, [_profile_row(column, found.rows) for column in found.columns])
+
+    return Outcome(found, human)
+
+
+@GROUP.command("preview", examples=["data preview flights:2", "data preview flights:2 --rows 100"])
+def preview(
+    session: Session,
+    version: Version,
+    rows: Annotated[int, typer.Option(min=1, max=100, help="How many rows to print; --json has them all.")] = 10,
+) -> Outcome:
+    """The first rows, at most 100."""
+    found = session.client.datasets.preview(version)
+    return Outcome(found, lambda printer: printer.table(found.columns, found.rows[:rows]))
+
+
+@GROUP.command("delete", examples=["data delete flights:2"])
+def delete(session: Session, version: Version) -> Outcome:
+    """Delete a version that no job was made from."""
+    session.client.datasets.delete(version)
+    session.say(f"{version}: deleted")
+    return Outcome({"deleted": version})
+
+
+def _show(printer: Printer, found: "DatasetVersion") -> None:
+    printer.pairs(
+        {
+            "version": found.version,
+            "status": found.status,
+            "rows": found.rows,
+            "size": size(found.size_bytes),
+            "sha256": found.sha256,
+            "created": f"{moment(found.created_at)} by {found.created_by}",
+        }
+    )
+    if found.columns:
+        printer.line()
+        rows = [[column.name, column.type, column.missing, column.distinct] for column in found.columns]
+        printer.table(["column", "type", "missing", "distinct"], rows)
+    for kind, findings in (("violation", found.quality.violations), ("warning", found.quality.warnings)):
+        if findings:
+            printer.line()
+            printer.table([kind, "column", "row", "message"], [[f.code, f.column, f.row, f.message] for f in findings])
+
+
+def _profile_row(column: "ColumnProfile", rows: int) -> list[object]:
+    missing = f"{100 * column.missing / max(rows, 1):.1f} %"
+    figures = column.numeric
+    spread = (
+        [figures.min, figures.quantiles.get("0.5"), figures.max] if figures else [column.earliest, None, column.latest]
+    )
+    top = ", ".join(f"{value.value} ({number(100 * value.count / max(rows, 1))} %)" for value in column.top_values[:3])
+    return [column.name, column.type, missing, column.distinct, *spread, top]

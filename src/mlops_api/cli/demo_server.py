@@ -1,0 +1,71 @@
+"""A server of the demo's own: started as a subprocess, found by the file it writes, ended by its own process id."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mlops_api.client import MLOps, ServerError, Unreachable
+
+_START_SECONDS = 60
+_STOP_SECONDS = 30
+
+
+@contextmanager
+def running_server(data_dir: Path) -> Iterator[MLOps]:
+    """Raises Unreachable, with the end of its output, when it does not come up."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    output = data_dir / "demo-server.out"
+    with output.open("wb") as stream:
+        process = subprocess.Popen(  # noqa: S603 - this program itself, with a path as one argument
+            [sys.executable, "-m", "mlops_api", "up", "--data-dir", os.fspath(data_dir), "--port", "0"],
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            # Of its own session, so that Ctrl-C reaches the demo alone and the demo ends the server in order.
+            start_new_session=True,
+        )
+        try:
+            with _connected(process, data_dir, output) as client:
+                yield client
+        finally:
+            _end(process)
+
+
+def _connected(process: "subprocess.Popen[bytes]", data_dir: Path, output: Path) -> MLOps:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        client = _answering(process.pid, data_dir)
+        if client is not None:
+            return client
+        time.sleep(0.1)
+    tail = output.read_text(errors="replace")[-2000:].strip()
+    raise Unreachable(f"The server did not come up (exit code {process.poll()}). Its last words:\n{tail}")
+
+
+def _answering(pid: int, data_dir: Path) -> MLOps | None:
+    """A client, once the file is this server's and not one that an earlier server left, and it is ready."""
+    try:
+        client = MLOps(data_dir=data_dir)
+    except Unreachable:
+        return None
+    try:
+        if client.pid == pid:
+            client.health()
+            return client
+    except (Unreachable, ServerError):
+        pass
+    client.close()
+    return None
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
