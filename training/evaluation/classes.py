@@ -27,7 +27,8 @@ def per_class(y: Array, scores: Array, table: Array, classes: tuple[str, ...]) -
     Precision is 0 for a class never predicted, recall 0 for one without rows, as scikit-learn reports them.
     """
     areas = class_areas(y, scores)
-    return tuple(_figures(classes[c], table, c, areas[c]) for c in largest(table.sum(axis=1)))
+    known = [None if np.isnan(area) else float(area) for area in areas]
+    return tuple(_figures(classes[c], table, c, known[c]) for c in largest(table.sum(axis=1)))
 
 
 def largest(rows: Array) -> list[int]:

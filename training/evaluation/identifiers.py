@@ -9,7 +9,7 @@ from training.evaluation.grouping import is_missing
 from training.evaluation.request import UNSEEN, Array, EvaluationInput
 
 FEWEST_ROWS = 50
-_ID_NAME = re.compile(r"(^|[^a-z])(id|uuid|guid|key|index|row|rownum|number|nr|no)$|[a-z]I[dD]$", re.IGNORECASE)
+_ID_NAME = re.compile(r"(?i:(^|[^a-z])(id|uuid|guid|key|index|row|rownum|number|nr|no)$)|[a-z]I[dD]$")
 
 
 def id_like(request: EvaluationInput, feature: Feature) -> bool:

@@ -7,10 +7,11 @@ import numpy as np
 from mlops_contracts.hyperparameters import ProblemType
 from mlops_contracts.metrics import OBJECTIVE
 from training.evaluation.curves import average_precision, sweep
-from training.evaluation.ranking import area, grouped_areas, rank
+from training.evaluation.ranking import area, column_areas, grouped_areas, mean_area, rank
 from training.evaluation.request import Array
 
 DEFAULT_THRESHOLD = 0.5
+_SORTED_AT_ONCE = 250_000
 
 
 def metrics(problem_type: ProblemType, y: Array, scores: Array, threshold: float | None = None) -> dict[str, float]:
@@ -57,14 +58,22 @@ def predicted_classes(problem_type: ProblemType, scores: Array, threshold: float
 
 def macro_auc(y: Array, scores: Array) -> float | None:
     """Mean of the one-vs-rest areas over the classes that are present; None when there are fewer than two."""
-    areas = [value for value in class_areas(y, scores) if value is not None]
-    return float(np.mean(areas)) if areas else None
+    return mean_area(class_areas(y, scores))
 
 
-def class_areas(y: Array, scores: Array) -> list[float | None]:
-    """One-vs-rest area of each class; None for a class without rows, or the only one."""
-    rows = np.bincount(y, minlength=scores.shape[1])
-    return [area(scores[:, c], y == c) if 0 < rows[c] < len(y) else None for c in range(scores.shape[1])]
+def class_areas(y: Array, scores: Array) -> Array:
+    """One-vs-rest area of each class (k,); NaN for a class without rows, or the only one.
+
+    Many classes are sorted in one call, as many as fit into a few megabytes.
+    """
+    k, at_once = scores.shape[1], max(1, _SORTED_AT_ONCE // len(y))
+    chunks = [np.arange(first, min(first + at_once, k)) for first in range(0, k, at_once)]
+    return np.concatenate([_chunk_areas(y, scores, classes) for classes in chunks])
+
+
+def _chunk_areas(y: Array, scores: Array, classes: Array) -> Array:
+    positive = (y[:, None] == classes).astype(np.int64)
+    return column_areas(scores[:, classes], positive, 1 - positive).area
 
 
 def log_loss(y: Array, scores: Array) -> Array:

@@ -76,12 +76,23 @@ def areas_of_runs(group: Array, positives: Array, negatives: Array, count: int) 
     return Areas(area, all_positives, all_negatives)
 
 
-def area_of_counts(score: Array, positives: Array, negatives: Array) -> float | None:
-    """The area when rows come as counts per bucket, each with one `score`; None when undefined."""
-    _, tie = np.unique(score, return_inverse=True)
-    runs = np.bincount(tie, positives), np.bincount(tie, negatives)
-    whole = areas_of_runs(np.zeros(len(runs[0]), dtype=np.int64), *runs, 1).area[0]
-    return None if np.isnan(whole) else float(whole)
+def column_areas(scores: Array, positives: Array, negatives: Array) -> Areas:
+    """The area of each column of `scores` (m, k), where entry i stands for positives[i] + negatives[i] rows."""
+    by_column = np.ascontiguousarray(scores.T)
+    order = np.argsort(by_column, axis=1, kind="stable")
+    column = np.repeat(np.arange(len(order)), order.shape[1])
+    starts = run_starts(column, np.take_along_axis(by_column, order, axis=1).ravel())
+    above, below = (
+        np.add.reduceat(np.take_along_axis(counts.T, order, axis=1).ravel(), starts)
+        for counts in (positives, negatives)
+    )
+    return areas_of_runs(column[starts], above, below, len(order))
+
+
+def mean_area(areas: Array) -> float | None:
+    """Mean of the defined areas, None when there is none."""
+    defined = areas[~np.isnan(areas)]
+    return float(defined.mean()) if len(defined) else None
 
 
 def standard_error(areas: Areas) -> Array:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from training.evaluation.grouping import Grouping, is_missing
-from training.evaluation.ranking import area_of_counts
+from training.evaluation.ranking import column_areas, mean_area
 from training.evaluation.request import Array, EvaluationInput
 from training.evaluation.sampling import sample_rows, take
 
@@ -60,10 +60,7 @@ def _class_power(sample: Sample, train: Array, valid: Array, groups: int) -> flo
     seen = np.bincount(valid * k + sample.y_valid, minlength=groups * k).reshape(groups, k)
     share = learned.sum(axis=0) / len(train)
     rate = (learned + share) / (learned.sum(axis=1, keepdims=True) + 1)
-    rows = seen.sum(axis=1)
-    areas = [area_of_counts(rate[:, c], seen[:, c], rows - seen[:, c]) for c in range(k)]
-    defined = [area for area in areas if area is not None]
-    return float(np.mean(defined)) if defined else None
+    return mean_area(column_areas(rate, seen, seen.sum(axis=1, keepdims=True) - seen).area)
 
 
 def _group_r2(sample: Sample, train: Array, valid: Array, groups: int) -> float | None:
