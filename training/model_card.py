@@ -260,9 +260,9 @@ def _more(count: int, what: str) -> Iterator[str]:
 
 
 def number(value: float | None) -> str:
-    """Four significant digits, whole numbers in full; a dash for what is undefined."""
+    """Four significant digits, all of those before the point; a dash for what is undefined."""
     if value is None:
         return "-"
     if float(value).is_integer() and abs(value) < 1e15:
         return str(int(value))
-    return f"{value:.4g}"
+    return f"{value:.0f}" if 1e4 <= abs(value) < 1e15 else f"{value:.4g}"
