@@ -18,6 +18,13 @@ from mlops_contracts.base import Contract
 ColumnType = Literal["numeric", "categorical", "boolean", "datetime", "text"]
 
 
+class PreprocessConfig(Contract):
+    """input/config/preprocess.json. `filename` is the user's name of the one file below input/data/raw."""
+
+    filename: str
+    sha256: str = Field(description="That the raw file must have.")
+
+
 class Finding(Contract):
     """A violation (the table is refused) or a warning (it is not), with its place."""
 
@@ -60,7 +67,7 @@ class ValueCount(Contract):
 
 
 class Bucket(Contract):
-    """Counts of [lower, upper), the last one closed."""
+    """Counts of [lower, upper), the last one closed; lower == upper: of that one value."""
 
     lower: float
     upper: float
@@ -71,8 +78,9 @@ class NumericProfile(Contract):
     min: float
     max: float
     mean: float
-    std: float
+    std: float = Field(description="Of the sample (n - 1); 0 for a single value.")
     quantiles: dict[str, float] = Field(description='Keys "0.01", "0.05", "0.25", "0.5", "0.75", "0.95", "0.99".')
+    exact_quantiles: bool = Field(True, description="False: of a fixed sample of about 2,000,000 rows.")
     histogram: tuple[Bucket, ...]
 
 
@@ -83,7 +91,9 @@ class ColumnProfile(Contract):
     distinct: int
     numeric: NumericProfile | None = None
     top_values: tuple[ValueCount, ...] = Field((), description="Up to 20 most frequent values, most frequent first.")
-    earliest: str | None = Field(None, description="datetime columns: RFC 3339.")
+    earliest: str | None = Field(
+        None, description="datetime columns: ISO 8601, with Z when the table gives UTC offsets."
+    )
     latest: str | None = None
 
 

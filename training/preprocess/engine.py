@@ -1,0 +1,72 @@
+"""DuckDB on one machine: bounded memory, spill files in the scratch folder, nothing fetched from anywhere."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import duckdb
+import pyarrow.dataset as ds
+
+from training.preprocess.dialect import DuckDb
+from training.preprocess.limits import MEBIBYTE, Limits
+from training.preprocess.profile_plan import ROW_GROUP
+
+_T = TypeVar("_T")
+
+STAGED = "staged"
+TYPED = "typed"
+_AT_ONCE = 64
+"""Columns asked about in one statement, so that a wide table does not make an endless one."""
+
+
+class Engine:
+    """One DuckDB connection. Use as a context manager."""
+
+    def __init__(self, scratch: Path, limits: Limits) -> None:
+        self.dialect = DuckDb()
+        self._connection = duckdb.connect(
+            config={
+                "threads": limits.threads,
+                "memory_limit": f"{limits.memory // MEBIBYTE}MiB",
+                "temp_directory": str(scratch / "spill"),
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+            }
+        )
+        # Instants are written and shown in UTC, whatever the machine's time zone.
+        self._connection.execute("SET TimeZone = 'UTC'")
+
+    def __enter__(self) -> "Engine":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def attach_staged(self, path: Path) -> None:
+        """Make a staging file readable as the relation STAGED."""
+        self._connection.register(STAGED, ds.dataset(str(path), format="ipc"))
+
+    def attach_typed(self, path: Path) -> None:
+        """Make a Parquet file readable as the relation TYPED, rows numbered."""
+        self._connection.read_parquet(str(path), file_row_number=True).create_view(TYPED)
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """All rows of a statement."""
+        return self._connection.execute(sql).fetchall()
+
+    def row(self, sql: str) -> tuple[Any, ...]:
+        """The one row of a statement."""
+        (only,) = self.rows(sql)
+        return only
+
+    def write_parquet(self, sql: str, path: Path) -> None:
+        """Write a statement's rows, in their order, zstd-compressed."""
+        self._connection.execute(
+            f"COPY ({sql}) TO {self.dialect.literal(str(path))} "
+            f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP})"
+        )
+
+
+def in_groups(items: Sequence[_T]) -> list[Sequence[_T]]:
+    """Cut columns into groups that one statement can take."""
+    return [items[start : start + _AT_ONCE] for start in range(0, len(items), _AT_ONCE)]

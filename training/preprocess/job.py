@@ -1,0 +1,189 @@
+"""One table from raw file to verdict.
+
+    raw file --digest--> unpack --> text --> survey --> structure --.
+                                '-> Parquet -----------> declared --+--> staged --> types --> typed Parquet --> profile
+
+A step that finds the table unreadable raises Refused; steps that can go on collect findings. The table is
+accepted exactly when no violation was found.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+
+from mlops_contracts.dataset import Column, DatasetReport, PreprocessConfig, Profile
+from training.failure import JobError
+from training.paths import MlPaths
+from training.preprocess.engine import STAGED, Engine
+from training.preprocess.findings import Findings, Refused
+from training.preprocess.limits import Limits, bounded_memory
+from training.preprocess.parquet_in import stage_parquet
+from training.preprocess.plan import Plan
+from training.preprocess.profile import Profiler
+from training.preprocess.quality import warn_about_duplicates, warn_about_values
+from training.preprocess.raw import Format, sha256_of, table_format, unpack
+from training.preprocess.sniff import NAMES
+from training.preprocess.staging import Staged
+from training.preprocess.survey import LEGACY, survey
+from training.preprocess.text_scan import sniffed, stage_text
+from training.preprocess.trace import placed
+from training.preprocess.types import ColumnPlan, TypeFinder
+from training.preprocess.write import publish, write_json
+
+DATASET, PROFILE, PREVIEW, DATA = "dataset.json", "profile.json", "preview.json", "data.parquet"
+
+
+@dataclass
+class Verdict:
+    """What is known of the table so far; becomes dataset.json."""
+
+    sha256: str
+    format: Format = "csv"
+    encoding: str | None = None
+    delimiter: str | None = None
+    decimal: str | None = None
+    rows: int = 0
+    columns: tuple[Column, ...] = ()
+    findings: Findings = field(default_factory=Findings)
+
+    def report(self) -> DatasetReport:
+        """The document."""
+        return DatasetReport(
+            rows=self.rows,
+            columns=self.columns,
+            quality=self.findings.quality(),
+            sha256=self.sha256,
+            format=self.format,
+            encoding=self.encoding,
+            delimiter=self.delimiter,
+            decimal=self.decimal,
+        )
+
+
+def run(paths: MlPaths, environ: Mapping[str, str] | None = None, limits: Limits | None = None) -> DatasetReport:
+    """Read the one file of the raw channel and write the verdict to `output/`.
+
+    Raises:
+        JobError: the job's folder lacks its configuration or its file.
+    """
+    limits = limits or Limits.from_env(os.environ if environ is None else environ)
+    pa.set_cpu_count(limits.threads)
+    config = _config(paths)
+    raw = _raw_file(paths)
+    paths.output.mkdir(parents=True, exist_ok=True)
+    verdict = Verdict(sha256=sha256_of(raw))
+    with _scratch(paths) as scratch, bounded_memory(limits):
+        try:
+            _check_digest(verdict, config)
+            _examine(raw, scratch, paths.output, verdict, limits)
+        except Refused as refused:
+            verdict.findings.add(refused.finding)
+    report = verdict.report()
+    write_json(paths.output / DATASET, report)
+    return report
+
+
+def _config(paths: MlPaths) -> PreprocessConfig:
+    path = paths.config / "preprocess.json"
+    if not path.is_file():
+        raise JobError("input/config/preprocess.json is missing. Start the job through the platform.")
+    return PreprocessConfig.model_validate_json(path.read_bytes())
+
+
+def _raw_file(paths: MlPaths) -> Path:
+    folder = paths.channel("raw")
+    files = sorted(each for each in folder.iterdir() if each.is_file()) if folder.is_dir() else []
+    if len(files) != 1:
+        raise JobError(f"input/data/raw holds {len(files)} files; it must hold exactly the uploaded one.")
+    return files[0]
+
+
+@contextmanager
+def _scratch(paths: MlPaths) -> Iterator[Path]:
+    """A folder in the job's own tree, so that a killed job leaves nothing outside it."""
+    folder = paths.root / "scratch"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check_digest(verdict: Verdict, config: PreprocessConfig) -> None:
+    if verdict.sha256 != config.sha256:
+        raise Refused(
+            "sha256_mismatch",
+            f"The file's SHA-256 is {verdict.sha256}, not {config.sha256} as announced. Upload it again.",
+        )
+
+
+def _examine(raw: Path, scratch: Path, output: Path, verdict: Verdict, limits: Limits) -> None:
+    plain = unpack(raw, scratch, limits)
+    verdict.format = table_format(plain)
+    if verdict.format == "parquet":
+        staged = stage_parquet(plain, scratch, verdict.findings, limits)
+    else:
+        staged = _staged_text(plain, scratch, verdict, limits)
+    verdict.rows = staged.rows
+    if verdict.findings.count:
+        return
+    with Engine(scratch, limits) as engine:
+        engine.attach_staged(staged.path)
+        columns = TypeFinder(engine, staged, verdict.delimiter, verdict.findings, limits).find()
+        if not verdict.findings.count:
+            _accept(engine, staged, columns, output, verdict)
+
+
+def _staged_text(plain: Path, scratch: Path, verdict: Verdict, limits: Limits) -> Staged:
+    try:
+        text = survey(plain, scratch, limits)
+    except Refused as refused:
+        verdict.findings.add(placed(refused, plain, scratch))
+        return Staged(plain, (), (), 0, ())
+    verdict.encoding = text.encoding
+    if text.encoding == LEGACY:
+        verdict.findings.warn(
+            "encoding",
+            "The text is not UTF-8 and was read as Windows-1252 (Latin-1). Check accented letters in the preview, or "
+            "save the table as UTF-8.",
+        )
+    found = sniffed(text)
+    verdict.delimiter = found.delimiter
+    if found.rivals:
+        verdict.findings.warn(
+            "ambiguous_delimiter",
+            f"The fields were split at the {NAMES[found.delimiter]}; the {NAMES[found.rivals[0]]} would split every "
+            "row evenly too. Check the preview, or quote the fields.",
+        )
+    return stage_text(text, found.delimiter, scratch, verdict.findings, limits)
+
+
+def _accept(engine: Engine, staged: Staged, columns: list[ColumnPlan], output: Path, verdict: Verdict) -> None:
+    """Write the typed table and measure it; only complete files get their names."""
+    partial = output / f".{DATA}.part"
+    cells, kinds, names = zip(*((each.cells, each.kind, each.name) for each in columns), strict=True)
+    engine.write_parquet(Plan(engine.dialect).typed(STAGED, cells, kinds, names), partial)
+    engine.attach_typed(partial)
+    profiler = Profiler(engine, columns, staged.rows)
+    profiler.check_complete()
+    profile = profiler.profile()
+    warn_about_values(profile, columns, staged.padded, verdict.findings)
+    warn_about_duplicates(profiler.duplicates(), staged.rows, verdict.findings)
+    verdict.columns = _columns(profile)
+    if verdict.format == "csv":
+        verdict.decimal = "," if any(each.kind == "number" and each.cells.decimal == "," for each in columns) else "."
+    write_json(output / PREVIEW, profiler.preview())
+    write_json(output / PROFILE, profile)
+    publish(partial, output / DATA)
+
+
+def _columns(profile: Profile) -> tuple[Column, ...]:
+    return tuple(
+        Column(name=each.name, type=each.type, missing=each.missing, distinct=each.distinct) for each in profile.columns
+    )

@@ -1,0 +1,66 @@
+"""Warnings about a readable table: what will make a model poor, or misled."""
+
+from collections.abc import Sequence
+
+from mlops_contracts.dataset import ColumnProfile, Profile
+from training.preprocess.findings import Findings, plural
+from training.preprocess.types import ColumnPlan
+
+MOSTLY = 0.5
+UNIQUE_ROWS = 20
+
+
+def warn_about_values(
+    profile: Profile, columns: Sequence[ColumnPlan], padded: Sequence[int], findings: Findings
+) -> None:
+    """Add warnings about single columns: missing, constant, unique or padded values."""
+    for each, plan, cells in zip(profile.columns, columns, padded, strict=True):
+        _warn_missing(each, profile.rows, findings)
+        _warn_constant(each, profile.rows, findings)
+        _warn_id_like(each, plan, profile.rows, findings)
+        if plan.kind == "text" and plan.present and cells > MOSTLY * profile.rows:
+            findings.warn(
+                "padded_values",
+                f"{plural(cells, 'cell')} begin or end with spaces, which are kept: 'UA ' and 'UA' are two values. "
+                "Remove the spaces if they mean nothing.",
+                column=each.name,
+            )
+
+
+def warn_about_duplicates(duplicates: int, rows: int, findings: Findings) -> None:
+    """Add a warning when rows repeat others."""
+    if duplicates:
+        findings.warn(
+            "duplicate_rows",
+            f"{duplicates:,} of {plural(rows, 'row')} repeat an earlier row in every column. Remove them if they are "
+            "copies: a copy in the held-out rows makes a model look better than it is.",
+        )
+
+
+def _warn_missing(column: ColumnProfile, rows: int, findings: Findings) -> None:
+    if column.missing == rows:
+        findings.warn("all_missing", "Every cell is missing. Fill or remove the column.", column=column.name)
+    elif column.missing > MOSTLY * rows:
+        findings.warn(
+            "mostly_missing",
+            f"{column.missing / rows:.1%} of the cells are missing. Fill the column, or leave it out of training.",
+            column=column.name,
+        )
+
+
+def _warn_constant(column: ColumnProfile, rows: int, findings: Findings) -> None:
+    if column.distinct == 1 and rows > 1:
+        findings.warn(
+            "constant_column",
+            "Every present cell holds the same value, so the column tells a model nothing. Leave it out of training.",
+            column=column.name,
+        )
+
+
+def _warn_id_like(column: ColumnProfile, plan: ColumnPlan, rows: int, findings: Findings) -> None:
+    if plan.kind in ("text", "integer") and column.distinct == rows >= UNIQUE_ROWS:
+        findings.warn(
+            "id_like",
+            "Every row has a value of its own, as an id has. Leave the column out of training if it is one.",
+            column=column.name,
+        )

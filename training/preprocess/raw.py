@@ -1,0 +1,151 @@
+"""The raw file: its digest, what it is by content, and its bytes once gunzipped.
+
+gzip magic           gunzipped, member after member, into the scratch folder
+PAR1 at both ends    Parquet
+anything else        text, unless it opens like an archive or a spreadsheet
+"""
+
+import hashlib
+import zlib
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from training.preprocess.findings import Refused
+from training.preprocess.limits import MEBIBYTE, Limits
+
+CHUNK = MEBIBYTE
+_GZIP = b"\x1f\x8b"
+_PARQUET = b"PAR1"
+_OTHERS = {
+    b"PK\x03\x04": "a zip archive or an Excel workbook",
+    b"BZh": "compressed with bzip2",
+    b"\xfd7zXZ\x00": "compressed with xz",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
+    b"%PDF": "a PDF document",
+    b"SQLite format 3\x00": "an SQLite database",
+    b"ARROW1": "an Arrow file",
+    b"Obj\x01": "an Avro file",
+    b"ORC": "an ORC file",
+}
+
+Format = Literal["csv", "parquet"]
+
+
+def chunks(path: Path) -> Iterator[bytes]:
+    """Yield a file's bytes, a mebibyte at a time."""
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            yield chunk
+
+
+def sha256_of(path: Path) -> str:
+    """Return the digest of a file as 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def unpack(path: Path, scratch: Path, limits: Limits) -> Path:
+    """Return the file itself, or its gunzipped copy in `scratch`.
+
+    Raises:
+        Refused: empty_file, corrupt_gzip, truncated_gzip, trailing_garbage, decompression_ratio, too_many_bytes.
+    """
+    size = path.stat().st_size
+    if size == 0:
+        raise Refused("empty_file", "The file is empty. Upload a table with a header and at least one row.")
+    if size > limits.max_bytes:
+        raise _too_many_bytes(limits)
+    if not _starts_with(path, _GZIP):
+        return path
+    plain = scratch / "plain"
+    with path.open("rb") as source, plain.open("wb") as target:
+        for chunk in _bounded(_gunzip(source), size, limits):
+            target.write(chunk)
+    if plain.stat().st_size == 0:
+        raise Refused("empty_file", "The gzip file holds nothing. Upload a table with a header and at least one row.")
+    return plain
+
+
+def table_format(path: Path) -> Format:
+    """What an unpacked file is, by its first bytes.
+
+    Raises:
+        Refused: unsupported_format, naming what it is.
+    """
+    with path.open("rb") as file:
+        head = file.read(16)
+    if head.startswith(_PARQUET):
+        return "parquet"
+    known = next((what for magic, what in {_GZIP: "gzip inside gzip", **_OTHERS}.items() if head.startswith(magic)), "")
+    if known:
+        raise Refused("unsupported_format", f"The file is {known}. Upload CSV (also gzipped) or Parquet.")
+    return "csv"
+
+
+def _starts_with(path: Path, magic: bytes) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(magic)) == magic
+
+
+def _bounded(stream: Iterator[bytes], compressed: int, limits: Limits) -> Iterator[bytes]:
+    total = 0
+    for chunk in stream:
+        total += len(chunk)
+        if total > limits.max_bytes:
+            raise _too_many_bytes(limits)
+        if total > limits.ratio_after and total > compressed * limits.max_ratio:
+            raise Refused(
+                "decompression_ratio",
+                f"The file grows more than {limits.max_ratio} times when decompressed, as a gzip bomb does. "
+                "If it is a real table, upload it uncompressed or as Parquet.",
+            )
+        yield chunk
+
+
+def _too_many_bytes(limits: Limits) -> Refused:
+    gigabytes = limits.max_bytes / (1 << 30)
+    return Refused("too_many_bytes", f"The table is larger than {gigabytes:.3g} GiB as text. Split it, or upload less.")
+
+
+def _gunzip(source: BinaryIO) -> Iterator[bytes]:
+    """Yield what the members of a gzip file hold; zero padding after the last one is allowed, as gzip(1) does."""
+    data = source.read(CHUNK)
+    while data:
+        rest = yield from _member(data, source)
+        data = _skip_padding(rest, source)
+        if data and not data.startswith(_GZIP):
+            raise Refused(
+                "trailing_garbage",
+                "Bytes that are no gzip follow the end of the compressed table. Compress the file again.",
+            )
+
+
+def _member(data: bytes, source: BinaryIO) -> Generator[bytes, None, bytes]:
+    """Yield one member's content; return what was read beyond its end."""
+    member = zlib.decompressobj(wbits=31)
+    while True:
+        out = _inflated(member, data)
+        if out:
+            yield out
+        if member.eof:
+            return member.unused_data
+        if not out and not data:
+            raise Refused("truncated_gzip", "The gzip file ends too early. Upload it again, in full.")
+        data = member.unconsumed_tail or source.read(CHUNK)
+
+
+def _inflated(member: "zlib._Decompress", data: bytes) -> bytes:
+    try:
+        return member.decompress(data, CHUNK)
+    except zlib.error as error:
+        raise Refused("corrupt_gzip", f"The gzip file is damaged ({error}). Upload it again.") from error
+
+
+def _skip_padding(data: bytes, source: BinaryIO) -> bytes:
+    while not (data := data.lstrip(b"\0")):
+        data = source.read(CHUNK)
+        if not data:
+            return b""
+    return data if len(data) > 1 else data + source.read(CHUNK)

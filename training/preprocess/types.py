@@ -1,0 +1,278 @@
+"""What each column is: the evidence of the plan's counts, and the decision.
+
+    every present cell            kind
+    true / false                  boolean
+    ISO 8601 without offset       naive_time
+    ISO 8601 with offset          zoned_time
+    a finite number               integer when all are whole and within 2**53, else number
+    anything else                 text (categorical or text: decided by the number of distinct values)
+
+A column that would be numeric but for a few cells is refused with those cells, for else it would silently become
+text. Codes with leading zeros and whole numbers beyond 2**53 stay text: as numbers they would lose digits.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from training.numbers import Decimal
+from training.preprocess.engine import STAGED, Engine, in_groups
+from training.preprocess.findings import KEPT, Findings, plural, shown
+from training.preprocess.limits import Limits
+from training.preprocess.plan import CLOSER_LOOK, TALLY, Bad, Cells, ColumnKind, Plan
+from training.preprocess.staging import Staged
+
+Statement = Callable[[str, Sequence[Cells]], str]
+
+NEARLY = 0.95
+NEARLY_ROWS = 20
+FEW_DISTINCT = 10
+NOTABLE = 0.05
+_LONGEST_PLAIN = 300
+"""Characters; a plain number of so many is finite, 1e308 being the largest float64."""
+
+
+@dataclass(frozen=True)
+class Tally:
+    """plan.TALLY, by name."""
+
+    missing: int
+    empty: int
+    plain: int
+    dotted: int
+    commas: int
+    wide_whole: int
+    longest: int
+
+
+@dataclass(frozen=True)
+class Look:
+    """plan.CLOSER_LOOK, by name."""
+
+    number: int
+    overflow: int
+    infinite: int
+    whole: int
+    big: int
+    leading_zero: int
+    formatted: int
+    boolean: int
+    naive_time: int
+    zoned_time: int
+
+
+@dataclass(frozen=True)
+class ColumnPlan:
+    """A column with what is known of it. `look` None: not needed, or the file declares the type."""
+
+    name: str
+    cells: Cells
+    tally: Tally
+    present: int
+    look: Look | None = None
+    kind: ColumnKind = "text"
+
+
+class TypeFinder:
+    """Finds the kinds of a staged table's columns, through the plan's statements."""
+
+    def __init__(
+        self, engine: Engine, staged: Staged, delimiter: str | None, findings: Findings, limits: Limits
+    ) -> None:
+        self._engine, self._plan = engine, Plan(engine.dialect)
+        self._staged, self._delimiter, self._findings, self._limits = staged, delimiter, findings, limits
+
+    def find(self) -> list[ColumnPlan]:
+        """Decide every column; violations and warnings go to the findings."""
+        columns = self._looked_at(self._tallied())
+        decided = [self._decided(column) for column in columns]
+        decided = list(_one_decimal(decided, self._findings))
+        for column in decided:
+            self._check_size(column)
+            self._warn_tokens(column)
+        return decided
+
+    def _tallied(self) -> list[ColumnPlan]:
+        cells = [
+            Cells(place, kind, padded=padded > 0)
+            for place, (kind, padded) in enumerate(zip(self._staged.types, self._staged.padded, strict=True))
+        ]
+        counts = self._counts(self._plan.tallies, cells, len(TALLY))
+        tallies = [Tally(*each) for each in counts]
+        return [
+            ColumnPlan(name, self._with_decimal(each, tally), tally, self._staged.rows - tally.missing)
+            for name, each, tally in zip(self._staged.names, cells, tallies, strict=True)
+        ]
+
+    def _with_decimal(self, cells: Cells, tally: Tally) -> Cells:
+        comma = self._delimiter not in (None, ",") and tally.commas > 0 and tally.dotted == 0
+        decimal: Decimal = "," if comma else "."
+        return replace(cells, decimal=decimal)
+
+    def _looked_at(self, columns: list[ColumnPlan]) -> list[ColumnPlan]:
+        unclear = [column for column in columns if _unclear(column)]
+        counts = self._counts(self._plan.closer_look, [each.cells for each in unclear], len(CLOSER_LOOK))
+        looks = {each.cells.place: Look(*count) for each, count in zip(unclear, counts, strict=True)}
+        return [replace(each, look=looks.get(each.cells.place)) for each in columns]
+
+    def _counts(self, statement: Statement, cells: Sequence[Cells], width: int) -> Iterator[tuple[int, ...]]:
+        for group in in_groups(cells):
+            row = self._engine.row(statement(STAGED, group))
+            yield from (row[start : start + width] for start in range(0, len(row), width))
+
+    def _decided(self, column: ColumnPlan) -> ColumnPlan:
+        declared = column.cells.type
+        if declared != "untyped":
+            return replace(column, kind=declared)
+        if column.present == 0:
+            return column
+        if column.look is None:
+            return replace(column, kind="number" if column.tally.dotted else "integer")
+        return self._decided_by_look(column, column.look)
+
+    def _decided_by_look(self, column: ColumnPlan, look: Look) -> ColumnPlan:
+        whole_kinds: tuple[tuple[int, ColumnKind], ...] = (
+            (look.boolean, "boolean"),
+            (look.naive_time, "naive_time"),
+            (look.zoned_time, "zoned_time"),
+        )
+        for count, kind in whole_kinds:
+            if count == column.present:
+                return replace(column, kind=kind)
+        if not self._nearly_numeric(column, look):
+            self._warn_mixed(column, look)
+            return column
+        if look.leading_zero or look.big:
+            self._warn_codes(column, look)
+            return column
+        self._violate_cells(column, look)
+        return replace(column, kind="integer" if look.whole == look.number else "number")
+
+    def _nearly_numeric(self, column: ColumnPlan, look: Look) -> bool:
+        """Whether numbers are all, or all but a few cells that look like mistakes."""
+        alike = look.number + look.overflow + look.leading_zero
+        rest = column.present - alike - look.infinite
+        if alike == 0 or rest == 0:
+            return alike > 0
+        if column.present < NEARLY_ROWS or alike + look.infinite < NEARLY * column.present:
+            return False
+        statement = self._plan.distinct_where(STAGED, column.cells, "not_a_number")
+        return int(self._engine.row(statement)[0]) <= FEW_DISTINCT
+
+    def _violate_cells(self, column: ColumnPlan, look: Look) -> None:
+        bad = column.present - look.number - look.overflow - look.infinite
+        if bad:
+            hint = f"the rest of {shown(column.name)} are numbers. Correct the cell, empty it, or make the column text."
+            self._violate(column, "not_a_number", bad, "{value} is not a number, and " + hint)
+        if look.overflow or look.infinite:
+            message = "{value} is not a finite number. Correct the cell, or empty it if the value is unknown."
+            self._violate(column, "not_finite", look.overflow + look.infinite, message)
+
+    def _violate(self, column: ColumnPlan, code: Bad, count: int, message: str) -> None:
+        listed = self._first(column, code, KEPT)
+        for row, line, value in listed:
+            text = f"Row {row:,}: {message.replace('{value}', shown(value))}"
+            self._findings.violate(code, text, column=column.name, row=row, line=line or None)
+        self._findings.count_more(max(0, count - len(listed)))
+
+    def _first(self, column: ColumnPlan, bad: Bad, limit: int) -> list[tuple[int, int, str]]:
+        statement = self._plan.cells_where(STAGED, column.cells, bad, limit, longest=self._limits.max_cell)
+        return [(int(row), int(line), str(value)) for row, line, value in self._engine.rows(statement)]
+
+    def _check_size(self, column: ColumnPlan) -> None:
+        if column.tally.longest > self._limits.max_cell:
+            message = f"the cell is longer than {self._limits.max_cell:,} characters. Shorten it, or drop the column."
+            self._violate(column, "cell_too_large", 1, message)
+
+    def _warn_codes(self, column: ColumnPlan, look: Look) -> None:
+        if look.leading_zero:
+            self._findings.warn(
+                "leading_zeros",
+                f"{plural(look.leading_zero, 'cell')} begin with a zero, as codes do, so the column is kept as text. "
+                "If they are numbers, write them without leading zeros.",
+                column=column.name,
+            )
+        if look.big:
+            self._findings.warn(
+                "large_integers",
+                f"{plural(look.big, 'cell')} hold whole numbers beyond 2^53, which lose digits as numbers, so the "
+                "column is kept as text. If it is a quantity, write it with a decimal point or in a larger unit.",
+                column=column.name,
+            )
+
+    def _warn_mixed(self, column: ColumnPlan, look: Look) -> None:
+        if look.formatted >= column.present / 2:
+            self._findings.warn(
+                "formatted_numbers",
+                "Values such as "
+                + shown(self._first(column, "unlike_number", 1)[0][2])
+                + " are read as text. To use them as numbers, write them without units, "
+                "currency and thousands separators.",
+                column=column.name,
+            )
+            return
+        self._warn_mixture(column, look.number + look.overflow, "numbers", "unlike_number")
+        self._warn_mixture(column, look.naive_time + look.zoned_time, "dates", "unlike_time")
+        self._warn_mixture(column, look.boolean, "true or false", "unlike_boolean")
+        if look.naive_time and look.naive_time + look.zoned_time == column.present:
+            self._findings.warn(
+                "mixed_type",
+                "Some times have a UTC offset and some have none, so the column is read as text. Give all of them one.",
+                column=column.name,
+            )
+
+    def _warn_mixture(self, column: ColumnPlan, count: int, what: str, other: Bad) -> None:
+        if not NOTABLE * column.present <= count < column.present:
+            return
+        row, line, value = self._first(column, other, 1)[0]
+        self._findings.warn(
+            "mixed_type",
+            f"{plural(count, 'cell')} of {column.present:,} are {what} and the rest are not (first: {shown(value)} in "
+            f"row {row:,}), so the column is read as text. Correct the others if it should not be.",
+            column=column.name,
+            row=row,
+            line=line or None,
+        )
+
+    def _warn_tokens(self, column: ColumnPlan) -> None:
+        if column.cells.type not in ("untyped", "text") or column.tally.missing == column.tally.empty:
+            return
+        found = self._engine.rows(self._plan.missing_tokens(STAGED, column.cells))
+        if not found:
+            return
+        listed = ", ".join(f"{shown(token) if token else 'blank'} ({count:,})" for token, count in found)
+        self._findings.warn(
+            "missing_tokens",
+            f"Read as missing: {listed}. If such a cell is a value, write it differently.",
+            column=column.name,
+        )
+
+
+def _unclear(column: ColumnPlan) -> bool:
+    """Whether the tally alone cannot tell: not all cells are plain numbers that float64 holds."""
+    tally = column.tally
+    if column.cells.type != "untyped" or column.present == 0:
+        return False
+    return tally.plain < column.present or tally.wide_whole > 0 or tally.longest > _LONGEST_PLAIN
+
+
+def _one_decimal(columns: Sequence[ColumnPlan], findings: Findings) -> Iterator[ColumnPlan]:
+    """A file has one decimal mark: where some columns use the comma, a point may group thousands."""
+    commas = [each for each in columns if each.kind == "number" and each.cells.decimal == ","]
+    if commas:
+        findings.warn(
+            "decimal_comma",
+            f"Numbers are read with a decimal comma, {shown(commas[0].name)} among them: 1,500 is one and a half. "
+            "If the comma groups thousands, remove it.",
+            column=commas[0].name,
+        )
+    for column in columns:
+        if commas and column.kind == "number" and column.tally.dotted:
+            findings.warn(
+                "mixed_decimal",
+                "The file writes decimal commas, but this column has points, which may group thousands; it is read "
+                "as text. Use one decimal mark.",
+                column=column.name,
+            )
+            yield replace(column, kind="text")
+        else:
+            yield column
