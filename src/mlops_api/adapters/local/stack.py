@@ -1,0 +1,68 @@
+"""All local adapters over one data folder, wired and started together."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mlops_api.adapters.local.data_folder import DataFolder
+from mlops_api.adapters.local.file_objects import FileObjects
+from mlops_api.adapters.local.fork_client import ForkServer
+from mlops_api.adapters.local.hosting import LocalEndpointHost
+from mlops_api.adapters.local.jobs import JobEngine, JobLimits, default_slots
+from mlops_api.adapters.local.processing import LocalProcessingRunner
+from mlops_api.adapters.local.schedule import Schedule
+from mlops_api.adapters.local.signing import UrlSigner
+from mlops_api.adapters.local.sqlite_records import SqliteRecords
+from mlops_api.adapters.local.storage_app import StorageApp
+from mlops_api.adapters.local.training import LocalTrainingRunner
+from mlops_api.adapters.local.transform import LocalTransformRunner
+from mlops_api.ports import StateChange
+from mlops_api.settings import Settings
+
+_RECONCILE_SECONDS = 60.0
+
+
+class LocalStack:
+    """Built without starting anything; `start` begins work, `close` ends it and leaves jobs running."""
+
+    def __init__(self, settings: Settings, folder: DataFolder, url: str) -> None:
+        self._settings = settings
+        self._tell: StateChange | None = None
+        signer = UrlSigner(folder.secret)
+        self.records = SqliteRecords(folder.records)
+        self.objects = FileObjects(folder.objects, signer, lambda: url)
+        self.storage_app = StorageApp(self.objects, signer)
+        self._forks = ForkServer(folder.path / "forkserver.log")
+        self._engine = JobEngine(
+            folder.jobs,
+            self._forks,
+            self._deliver,
+            limits=JobLimits(slots=default_slots(settings.training_slots), grace=settings.stop_grace_seconds),
+            adopt=settings.adopt_jobs,
+        )
+        self.training = LocalTrainingRunner(self._engine, self.objects)
+        self.processing = LocalProcessingRunner(self._engine, self.objects)
+        self.transform = LocalTransformRunner(self._engine, self.objects)
+        self.hosting = LocalEndpointHost(folder.endpoints, self._forks, self.objects, self._deliver)
+        self._schedule: Schedule | None = None
+
+    def start(self, *, tell: StateChange, reconcile: Callable[[], None]) -> None:
+        """Take over what a killed server left, then go on by schedule."""
+        self._tell = tell
+        self._forks.start()
+        self._engine.start()
+        self.hosting.start()
+        if self._settings.adopt_jobs:
+            self._schedule = Schedule("reconcile", _RECONCILE_SECONDS, reconcile)
+            self._schedule.start()
+
+    def close(self) -> None:
+        if self._schedule is not None:
+            self._schedule.close()
+        self.hosting.close()
+        self._engine.close()
+        self._forks.close()
+        self.records.close()
+
+    def _deliver(self, event: Mapping[str, Any]) -> None:
+        if self._tell is not None:
+            self._tell(event)

@@ -1,0 +1,134 @@
+"""The only place that chooses adapters. Nothing above knows which mode it runs in."""
+
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from mlops_api.adapters.local.data_folder import DataFolder
+from mlops_api.domain.times import Clock, utc_now
+from mlops_api.ports import (
+    EndpointHost,
+    ObjectStore,
+    ProcessingRunner,
+    RecordStore,
+    TrainingRunner,
+    TransformRunner,
+)
+from mlops_api.services.activity import ActivityLog
+from mlops_api.services.batch import BatchService
+from mlops_api.services.dashboard import DashboardService
+from mlops_api.services.datasets import DatasetService
+from mlops_api.services.endpoints import EndpointService
+from mlops_api.services.events import EventHandler
+from mlops_api.services.idempotency import Idempotency
+from mlops_api.services.inference import InferenceService
+from mlops_api.services.lineage import LineageService
+from mlops_api.services.platform import Platform
+from mlops_api.services.principal import Principal
+from mlops_api.services.registry import RegistryService
+from mlops_api.services.serving_figures import ServingFigures
+from mlops_api.services.training import TrainingService
+from mlops_api.settings import Settings
+
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
+
+
+@dataclass(frozen=True)
+class Adapters:
+    """One of each port."""
+
+    records: RecordStore
+    objects: ObjectStore
+    processing: ProcessingRunner
+    training: TrainingRunner
+    transform: TransformRunner
+    hosting: EndpointHost
+    most_instances: int
+
+
+def build(
+    adapters: Adapters,
+    settings: Settings,
+    *,
+    authenticate: Callable[[str], Principal | None],
+    allowed_hosts: frozenset[str],
+    clock: Clock = utc_now,
+    **lifecycle: Any,
+) -> Platform:
+    """The services over these adapters. `lifecycle`: mounts, start and close of Platform."""
+    records, objects = adapters.records, adapters.objects
+    figures = ServingFigures()
+    activity = ActivityLog(records, clock)
+    shared: dict[str, Any] = {"records": records, "activity": activity, "clock": clock}
+    retried = shared | {"idempotency": Idempotency(records, clock)}
+    datasets = DatasetService(objects=objects, processing=adapters.processing, settings=settings, **retried)
+    endpoints = EndpointService(host=adapters.hosting, **shared)
+    registry = RegistryService(objects=objects, endpoints=endpoints, settings=settings, **retried)
+    training = TrainingService(
+        runner=adapters.training,
+        datasets=datasets,
+        registry=registry,
+        most_instances=adapters.most_instances,
+        **retried,
+    )
+    batch = BatchService(
+        objects=objects, runner=adapters.transform, datasets=datasets, registry=registry, settings=settings, **retried
+    )
+    return Platform(
+        records=records,
+        datasets=datasets,
+        training=training,
+        registry=registry,
+        lineage=LineageService(records),
+        endpoints=endpoints,
+        inference=InferenceService(host=adapters.hosting, registry=registry, figures=figures),
+        batch=batch,
+        dashboard=DashboardService(records=records, figures=figures, clock=clock),
+        activity=activity,
+        events=EventHandler(datasets=datasets, training=training, endpoints=endpoints, batch=batch),
+        authenticate=authenticate,
+        allowed_hosts=allowed_hosts,
+        **lifecycle,
+    )
+
+
+def local_platform(settings: Settings, folder: DataFolder, url: str) -> Platform:
+    """Everything on this machine, below one data folder. `url`: where this server answers."""
+    from mlops_api.adapters.local.stack import LocalStack
+
+    stack = LocalStack(settings, folder, url)
+    platform = build(
+        Adapters(
+            records=stack.records,
+            objects=stack.objects,
+            processing=stack.processing,
+            training=stack.training,
+            transform=stack.transform,
+            hosting=stack.hosting,
+            most_instances=1,
+        ),
+        settings,
+        authenticate=_token_of(settings.user, folder.token),
+        allowed_hosts=_LOOPBACK,
+        mounts={"/storage": stack.storage_app},
+        start=lambda: stack.start(tell=lambda event: _tell(platform, event), reconcile=lambda: _tidy(platform)),
+        close=stack.close,
+    )
+    return platform
+
+
+def _tell(platform: Platform, event: Any) -> None:
+    platform.events.handle(event)
+
+
+def _tidy(platform: Platform) -> None:
+    platform.reconcile()
+    platform.datasets.sweep()
+
+
+def _token_of(user: str, token: str) -> Callable[[str], Principal | None]:
+    def authenticate(given: str) -> Principal | None:
+        return Principal(user) if hmac.compare_digest(given.encode(), token.encode()) else None
+
+    return authenticate
