@@ -5,6 +5,7 @@ uploads/   uploads under way, see uploads
 temporary/ files being written
 """
 
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
@@ -69,7 +70,7 @@ class FileObjects:
             found.close()
 
     def stream(self, key: str, *, chunk: int = 1 << 20) -> Iterator[bytes]:
-        return _chunks(self.open_object(key), chunk)
+        return _Chunks(self.open_object(key), chunk)
 
     def info(self, key: str) -> ObjectInfo:
         found = self.open_object(key)
@@ -158,14 +159,25 @@ class FileObjects:
         return self._clock().timestamp()
 
 
-def _chunks(found: OpenObject, size: int) -> Iterator[bytes]:
-    offset = 0
-    try:
-        while chunk := found.read(offset, size):
-            yield chunk
-            offset += len(chunk)
-    finally:
-        found.close()
+class _Chunks:
+    """An iterator, not a generator: one that is dropped before its first chunk closes its file too."""
+
+    def __init__(self, found: OpenObject, size: int) -> None:
+        self._found = found
+        self._size = size
+        self._offset = 0
+        self._close = weakref.finalize(self, found.close)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        chunk = self._found.read(self._offset, self._size) if self._close.alive else b""
+        self._offset += len(chunk)
+        if not chunk:
+            self._close()
+            raise StopIteration
+        return chunk
 
 
 def _moment(epoch: int) -> str:

@@ -133,6 +133,8 @@ class Connections:
             raise Unavailable("The record store is closed: the server is stopping.", retry_after=5)
 
     def _open_writer(self) -> sqlite3.Connection:
+        # SQLite gives its side files the mode of this one.
+        self._path.touch(mode=0o600)
         connection = self._connect()
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")

@@ -236,7 +236,7 @@ class _Upload:
 
 
 class PartWriter:
-    """Takes the bytes of one part, in order; `finish` counts it, `abandon` drops it. One thread at a time."""
+    """Takes the bytes of one part, in order; `finish` counts it, `abandon` drops it, from any thread."""
 
     def __init__(self, upload: _Upload, part: int, descriptor: int) -> None:
         self.part = part
@@ -270,13 +270,15 @@ class PartWriter:
 
     def abandon(self) -> None:
         """Leave the part as not arrived; no error after finish."""
-        if self._descriptor >= 0:
-            self._upload.drop(self)
-            self._close()
+        self._upload.drop(self)
+        self._close()
 
     def _close(self) -> None:
-        os.close(self._descriptor)
-        self._descriptor = -1
+        # A request that is cancelled abandons the part while its thread may still be at work.
+        with self._upload.lock:
+            descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
 def _load(folder: Path) -> _Upload:
