@@ -1,5 +1,6 @@
 """The card says what the bundle holds; names from data cannot become markup."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -153,8 +154,7 @@ def test_names_from_data_never_become_markup():
     expected_kinds = {"text", "text_special", "inline", "softbreak", "strong_open", "strong_close"}
     blocks = ("heading", "paragraph", "bullet_list", "list_item", "table", "thead", "tbody", "tr", "th", "td")
     assert kinds <= expected_kinds | {f"{block}_{end}" for block in blocks for end in ("open", "close")}
-    assert "://" not in hostile_card()
-    assert "www." not in hostile_card()
+    assert re.search(r"(?<!\\)://|www\.", hostile_card()) is None
 
 
 def test_names_from_data_keep_tables_and_headings_in_shape():
