@@ -95,6 +95,14 @@ def preview(
     return Outcome(found, lambda printer: printer.table(found.columns, found.rows[:rows]))
 
 
+@GROUP.command("download", examples=["data download flights:2", "data download flights:2 --to flights.csv"])
+def download(session: Session, version: Version, to: options.To = None, force: options.Force = False) -> Outcome:
+    """Download the file as it was uploaded."""
+    with transferring(session, f"Downloading {version}") as progress:
+        path = session.client.datasets.download(version, to, overwrite=force, progress=progress)
+    return Outcome({"version": version, "path": path}, lambda printer: printer.line(str(path)))
+
+
 @GROUP.command("delete", examples=["data delete flights:2"])
 def delete(session: Session, version: Version) -> Outcome:
     """Delete a version that no job was made from."""

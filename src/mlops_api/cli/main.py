@@ -61,7 +61,7 @@ def run(arguments: list[str]) -> int:
 
 def _invoke(arguments: list[str]) -> int:
     command = typer.main.get_command(ROOT.app)
-    if "--json" not in arguments:
+    if not predict.asks_for_json(arguments):
         try:
             command.main(arguments, prog_name="mlops")
         except SystemExit as end:

@@ -21,12 +21,20 @@ class _RowsAfterJson(TyperCommand):
     """`--json` alone chooses the output, as everywhere; followed by an object or a list it gives the rows."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        following = [*args[1:], ""]
-        return super().parse_args(ctx, [_option(arg, after) for arg, after in zip(args, following, strict=True)])
+        return super().parse_args(ctx, _rows_named(args))
 
 
-def _option(arg: str, after: str) -> str:
-    return "--rows" if arg == "--json" and after.lstrip()[:1] in ("{", "[") else arg
+def _rows_named(args: list[str]) -> list[str]:
+    following = [*args[1:], ""]
+    return [
+        "--rows" if arg == "--json" and after.lstrip()[:1] in ("{", "[") else arg
+        for arg, after in zip(args, following, strict=True)
+    ]
+
+
+def asks_for_json(args: list[str]) -> bool:
+    """Whether a command line has the `--json` that chooses the output."""
+    return "--json" in _rows_named(args)
 
 
 def add_to(group: Group) -> None:
@@ -36,7 +44,7 @@ def add_to(group: Group) -> None:
         examples=[
             """predict flights --json '{"carrier": "UA", "distance": 1400}'""",
             "predict flights:3 --file rows.csv --json",
-            "head -3 rows.csv | mlops predict flights --stdin",
+            "predict flights --stdin",
         ],
     )(predict)
 
