@@ -3,8 +3,11 @@
 import gzip
 import os
 import tarfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
+
+from mlops_api.domain.errors import Invalid
 
 _FIRST = ("manifest.json", "evaluation.json", "model-card.md")
 _LEVEL = 1
@@ -31,11 +34,14 @@ def pack(folder: Path, target: Path) -> None:
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Raises tarfile.TarError or OSError for an archive that is broken or would write outside `folder`."""
+    """Raises Invalid for an archive that is broken or would write outside `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(archive, "r:gz") as tar:
-        # The data filter refuses links and paths that lead out of the folder.
-        tar.extractall(folder, filter="data")
+    try:
+        with tarfile.open(archive, "r:gz") as tar:
+            # The data filter refuses links and paths that lead out of the folder.
+            tar.extractall(folder, filter="data")
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise Invalid(f"The model archive cannot be unpacked: {error}.") from error
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -1,6 +1,5 @@
 """TransformRunner on this machine: `transform` scores a table; a retry goes on where the last attempt was."""
 
-import tarfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +11,6 @@ from mlops_api.adapters.local.events import transform_event
 from mlops_api.adapters.local.jobs import JobEngine, JobKind, JobTask
 from mlops_api.adapters.local.ml_layout import LocalObjects, fill_channel, fresh_folder, store, write_config
 from mlops_api.adapters.local.model_tar import unpack
-from mlops_api.domain.errors import Invalid
 from mlops_api.ports import TransformSpec, TransformState
 from mlops_contracts.transform import TransformConfig, TransformProgress
 
@@ -46,10 +44,7 @@ class LocalTransformRunner:
         (ml / "output/failure").unlink(missing_ok=True)
         write_config(ml, "transform", TransformConfig(format=spec.format).model_dump())
         fill_channel(self._objects, spec.input_prefix, fresh_folder(ml / "input/data/transform"))
-        try:
-            unpack(self._objects.local_path(spec.model_key), fresh_folder(ml / "model"))
-        except (tarfile.TarError, EOFError) as error:
-            raise Invalid(f"The model at {spec.model_key} cannot be unpacked: {error}.") from error
+        unpack(self._objects.local_path(spec.model_key), fresh_folder(ml / "model"))
 
     def _collect(self, task: JobTask) -> None:
         name = f"results.{task.spec['format']}"
