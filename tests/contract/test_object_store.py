@@ -6,6 +6,7 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 
 import httpx
@@ -37,6 +38,12 @@ BAD_KEYS = (
 )
 
 
+@cache
+def http() -> httpx.Client:
+    """One for all: making a client loads certificates, which takes longer than a test. No connection is kept."""
+    return httpx.Client(trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
+
+
 def all_keys(store: ObjectStore, prefix: str = "", limit: int = 1000) -> list[str]:
     return [found.key for found in all_objects(store, prefix, limit)]
 
@@ -63,7 +70,7 @@ def cut(upload: SignedUpload, part: SignedPart, content: bytes) -> bytes:
 
 
 def send(part: SignedPart, content: bytes) -> httpx.Response:
-    return httpx.put(part.url, content=content, headers=dict(part.headers))
+    return http().put(part.url, content=content, headers=dict(part.headers))
 
 
 def send_all(upload: SignedUpload, content: bytes) -> list[tuple[int, str]]:
@@ -513,10 +520,10 @@ class TestUploads:
         start = part.url.index("/", len("http://")) + 1
         for place in range(start, len(part.url), 7):
             letter = "0" if part.url[place] != "0" else "1"
-            changed = httpx.put(part.url[:place] + letter + part.url[place + 1 :], content=body)
+            changed = http().put(part.url[:place] + letter + part.url[place + 1 :], content=body)
             assert 400 <= changed.status_code < 500, part.url[:place]
-        assert 400 <= httpx.put(part.url + "0", content=body).status_code < 500
-        assert httpx.put(part.url + "&size=1", content=body).status_code == 403
+        assert 400 <= http().put(part.url + "0", content=body).status_code < 500
+        assert http().put(part.url + "&size=1", content=body).status_code == 403
         assert all(part.etag is None for part in objects.resume_upload(upload.upload_id, expires_in=60).parts)
 
     def test_an_empty_upload(self, objects: ObjectStore) -> None:
@@ -531,7 +538,7 @@ class TestDownloads:
         objects.put("a/ä b", content)
         url, expires_at = objects.download_url("a/ä b", filename="results.csv", expires_in=60)
         assert 50 < (parse_rfc3339(expires_at) - utc_now()).total_seconds() <= 60
-        answer = httpx.get(url)
+        answer = http().get(url)
         assert (answer.status_code, answer.content) == (200, content)
         assert answer.headers["content-disposition"].startswith("attachment")
         assert "results.csv" in answer.headers["content-disposition"]
@@ -549,7 +556,7 @@ class TestDownloads:
     def test_ranges(self, objects: ObjectStore, wanted: str, status: int, found: bytes | None) -> None:
         objects.put("a", b"0123456789")
         url, _ = objects.download_url("a", filename="f", expires_in=60)
-        answer = httpx.get(url, headers={"Range": wanted})
+        answer = http().get(url, headers={"Range": wanted})
         assert answer.status_code == status
         assert found is None or answer.content == found
 
@@ -560,6 +567,6 @@ class TestDownloads:
         expired, _ = objects.download_url("a", filename="f", expires_in=0)
         for wrong in (expired, url.replace("/a?", "/b?"), url + "x", url.replace("filename=f", "filename=g")):
             assert wrong != url
-            assert httpx.get(wrong).status_code == 403
-        assert httpx.put(url, content=b"x").status_code in {403, 405}
-        assert httpx.get(url).content == b"secret"
+            assert http().get(wrong).status_code == 403
+        assert http().put(url, content=b"x").status_code in {403, 405}
+        assert http().get(url).content == b"secret"
