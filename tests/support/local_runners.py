@@ -14,7 +14,8 @@ from mlops_api.adapters.local import procs
 from mlops_api.adapters.local.file_objects import FileObjects
 from mlops_api.adapters.local.fork_client import ForkServer
 from mlops_api.adapters.local.hosting import LocalEndpointHost
-from mlops_api.adapters.local.jobs import JobEngine, JobLimits
+from mlops_api.adapters.local.job_kind import JobLimits
+from mlops_api.adapters.local.jobs import JobEngine
 from mlops_api.adapters.local.processing import LocalProcessingRunner
 from mlops_api.adapters.local.server_keeper import HostLimits
 from mlops_api.adapters.local.signing import UrlSigner

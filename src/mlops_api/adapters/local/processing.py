@@ -3,7 +3,8 @@
 from dataclasses import asdict
 
 from mlops_api.adapters.local.events import processing_event
-from mlops_api.adapters.local.jobs import JobEngine, JobKind, JobTask
+from mlops_api.adapters.local.job_kind import JobKind, JobTask
+from mlops_api.adapters.local.jobs import JobEngine
 from mlops_api.adapters.local.ml_layout import LocalObjects, fresh_folder, link, safe_name, store, write_config
 from mlops_api.ports import JobState, ProcessingSpec
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from mlops_api.adapters.local.events import training_event
-from mlops_api.adapters.local.jobs import JobEngine, JobKind, JobTask
+from mlops_api.adapters.local.job_kind import JobKind, JobTask
+from mlops_api.adapters.local.jobs import JobEngine
 from mlops_api.adapters.local.ml_layout import LocalObjects, fill_channel, fresh_folder, store, write_config
 from mlops_api.ports import JobState, LogChunk, MetricValue, TrainingSpec
 

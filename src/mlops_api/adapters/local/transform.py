@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from mlops_api.adapters.local.events import transform_event
-from mlops_api.adapters.local.jobs import JobEngine, JobKind, JobTask
+from mlops_api.adapters.local.job_kind import JobKind, JobTask
+from mlops_api.adapters.local.jobs import JobEngine
 from mlops_api.adapters.local.ml_layout import LocalObjects, fill_channel, fresh_folder, store, write_config
 from mlops_api.adapters.local.model_tar import unpack
 from mlops_api.ports import TransformSpec, TransformState
