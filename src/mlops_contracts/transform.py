@@ -7,6 +7,8 @@ output/results.csv|.parquet   one row per input row, in order
 
 from typing import Literal
 
+from pydantic import Field
+
 from mlops_contracts.base import Contract
 
 ResultFormat = Literal["csv", "parquet"]
@@ -14,7 +16,7 @@ ResultFormat = Literal["csv", "parquet"]
 
 class TransformConfig(Contract):
     format: ResultFormat = "csv"
-    chunk_rows: int = 50_000
+    chunk_rows: int = Field(50_000, ge=1, description="Rows scored, and kept against a crash, at a time.")
 
 
 class TransformProgress(Contract):

@@ -81,7 +81,5 @@ def write_boosted(folder: Path, *, regression: bool, trees: int = 20, width: int
     data = xgboost.DMatrix(matrix, label=target)
     booster = xgboost.train({"objective": objective, "nthread": 1, "max_depth": 6}, data, trees)
     kind = {"problem_type": "regression", "classes": (), "threshold": None} if regression else {}
-    bundle.write(
-        folder, manifest(algorithm="xgboost", features=features, **kind), BoostedScorer(booster, 1)
-    )
+    bundle.write(folder, manifest(algorithm="xgboost", features=features, **kind), BoostedScorer(booster, 1))
     return folder
