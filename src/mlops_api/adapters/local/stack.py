@@ -7,7 +7,8 @@ from mlops_api.adapters.local.data_folder import DataFolder
 from mlops_api.adapters.local.file_objects import FileObjects
 from mlops_api.adapters.local.fork_client import ForkServer
 from mlops_api.adapters.local.hosting import LocalEndpointHost
-from mlops_api.adapters.local.jobs import JobEngine, JobLimits, default_slots
+from mlops_api.adapters.local.job_kind import JobLimits, default_slots
+from mlops_api.adapters.local.jobs import JobEngine
 from mlops_api.adapters.local.processing import LocalProcessingRunner
 from mlops_api.adapters.local.schedule import Schedule
 from mlops_api.adapters.local.signing import UrlSigner
