@@ -24,7 +24,8 @@ SCORED_ROWS: dict[AlgorithmName, int] = {
     "xgboost": 40_000,
     "random_forest": 20_000,
 }
-"""Rows a two-class model scores in all, about 0.4 s of processor time each with default hyperparameters; more trees take longer, as does fitting them."""
+"""Rows a two-class model scores in all: about 0.4 s of processor time with default hyperparameters. More trees take
+longer in proportion, as does fitting them."""
 
 
 def importance_rows(algorithm: AlgorithmName, n_features: int, n_classes: int) -> int:
