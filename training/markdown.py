@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 MOST_CHARACTERS = 200
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
-_MARKUP = re.compile(r"([\\`*_\[\]|~@$])")
+_MARKUP = re.compile(r"([\\`*\[\]|~@$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")
+"""An underscore inside a word is no emphasis; names such as dep_hour stay readable unrendered."""
 _LINK = re.compile(r"(://|\bwww\.)", re.IGNORECASE)
 _BLOCK = re.compile(r"^(\d*)([#+\-=.)])")
 _ESCAPED_BLOCK = r"\1\\\2"
@@ -30,10 +31,10 @@ def shortened(line: str, most: int = MOST_CHARACTERS) -> str:
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
-    """Lines of a table; cells are escaped, the header is the caller's own words. A first column of text, then
-    right-aligned ones."""
-    rule = ["---", *["---:"] * (len(header) - 1)]
+def table(header: Sequence[str], rows: Iterable[Sequence[object]], *, figures: bool = True) -> list[str]:
+    """Lines of a table; cells are escaped, the header is the caller's own words. `figures`: all columns but the
+    first are aligned to the right."""
+    rule = ["---", *["---:" if figures else "---"] * (len(header) - 1)]
     return [_row(header), _row(rule), *(_row([text(cell) for cell in row]) for row in rows), ""]
 
 

@@ -113,11 +113,11 @@ def _calibration(evaluation: Evaluation) -> Iterator[str]:
     if not evaluation.calibration:
         return
     yield from _heading("Calibration")
-    which = "the second class" if evaluation.problem_type == "binary" else "the likeliest class"
+    which = text(evaluation.classes[1]) if evaluation.problem_type == "binary" else "the likeliest class"
     rows = sum(one.rows for one in evaluation.calibration)
     gap = sum(abs(one.mean_predicted - one.observed_rate) * one.rows for one in evaluation.calibration) / rows
     yield (
-        f"Probability of {which} against how often it was right. Mean gap: {number(gap)} (0 is perfect); "
+        f"Probability of {which} against how often it came true. Mean gap: {number(gap)} (0 is perfect); "
         f"Brier score: {number(evaluation.metrics.get('brier'))}."
     )
     yield ""
@@ -139,12 +139,12 @@ def _importance(evaluation: Evaluation) -> Iterator[str]:
         return
     yield from _heading("Most important columns")
     yield (
-        f"What {text(evaluation.objective)} loses when the column is shuffled, on {evaluation.importance_rows} "
+        f"How much worse {text(evaluation.objective)} gets when the column is shuffled, on {evaluation.importance_rows} "
         "held-out rows. Columns that say the same thing share their importance; it is not a statement about causes."
     )
     yield ""
     rows = [(one.feature, number(one.mean), number(one.std)) for one in evaluation.importance[:MOST_ROWS]]
-    yield from table(("column", "loss", "standard deviation"), rows)
+    yield from table(("column", "worse by", "standard deviation"), rows)
     yield from _more(len(evaluation.importance), "columns")
 
 
@@ -190,7 +190,7 @@ def _signature(manifest: Manifest) -> Iterator[str]:
         (one.name, one.type, "yes" if one.required else "no", _values(one), _plain(one.example))
         for one in manifest.features
     ]
-    yield from table(("column", "type", "required", "values in training", "example"), rows)
+    yield from table(("column", "type", "required", "values in training", "example"), rows, figures=False)
 
 
 def _values(feature: Feature) -> str:

@@ -167,7 +167,8 @@ def test_names_from_data_keep_tables_and_headings_in_shape():
 
 def test_plain_names_stay_readable():
     assert text("dep hour (UTC), 5%") == "dep hour (UTC), 5%"
-    assert text("dep_hour") == "dep\\_hour"
+    assert text("dep_hour") == "dep_hour"
+    assert text("_dep_") == "\\_dep\\_"
 
 
 def test_control_and_direction_characters_are_dropped_and_long_names_cut():
