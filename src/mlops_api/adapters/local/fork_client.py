@@ -16,6 +16,12 @@ from mlops_api.domain.errors import Unavailable
 _MODULE = "mlops_api.adapters.local.forkserver"
 _ANSWER_SECONDS = 120.0
 _CLOSE_SECONDS = 5.0
+_NO_THREADS = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",
+}
+"""So that no library starts a thread when it is loaded: only the thread that forks lives on in a job."""
 _INHERITED = frozenset(
     {"PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "PYTHONHASHSEED"}
 )
@@ -116,8 +122,8 @@ def _popen(fd: int, arguments: tuple[str, ...], log: BinaryIO) -> subprocess.Pop
 def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """What jobs may see of the API's environment: no token, no credential, no setting.
 
-    One thread, so that loading OpenBLAS starts none before the fork. Modules are found where the API finds them.
+    Modules are found where the API finds them.
     """
     kept = {name: value for name, value in environ.items() if name in _INHERITED or name.startswith("LC_")}
     path = os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path if entry)
-    return kept | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+    return kept | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"} | _NO_THREADS

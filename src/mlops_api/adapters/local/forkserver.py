@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mlops_api.adapters.local import procs
+from mlops_api.adapters.local.program import find_thread_pools
 from mlops_api.adapters.local.shepherd import shepherd
 
 MAX_MESSAGE = 1 << 16
@@ -83,6 +84,7 @@ def _preload(module: str) -> None:
             importlib.import_module(module).preload()
         except ImportError:
             traceback.print_exc()
+    find_thread_pools()
     if threading.active_count() > 1 or len(os.listdir("/proc/self/task")) > 1:  # noqa: PTH208 - names only
         print(f"{module} started threads; they do not exist in forked jobs", file=sys.stderr, flush=True)
     # Collected once and then left alone, so that a job's garbage collector does not copy the shared pages.
@@ -99,4 +101,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # Nothing is left to tidy, and the libraries' own farewells would fill the log.
+    os._exit(main())

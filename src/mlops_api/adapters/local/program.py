@@ -8,7 +8,9 @@ import threading
 import traceback
 from collections.abc import Mapping, Sequence
 from types import ModuleType
+from typing import Any
 
+_pools: list[Any] = []
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -27,6 +29,12 @@ def run_program(module: str, argv: Sequence[str], environ: Mapping[str, str], th
     return code
 
 
+def find_thread_pools() -> None:
+    """Look once, before the forks, which native libraries with a thread pool are loaded; it takes 50 ms."""
+    control: ModuleType | None = sys.modules.get("threadpoolctl")  # scikit-learn loads it
+    _pools[:] = [] if control is None else [control.ThreadpoolController()]
+
+
 def limit_threads(threads: int) -> None:
     """Hold the native thread pools to `threads`.
 
@@ -34,9 +42,8 @@ def limit_threads(threads: int) -> None:
     has loaded them already. threadpoolctl asks the loaded libraries themselves.
     """
     os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(threads)))
-    control: ModuleType | None = sys.modules.get("threadpoolctl")
-    if control is not None:
-        control.threadpool_limits(limits=threads)
+    for pools in _pools:
+        pools.limit(limits=threads)
 
 
 def _exit_code(value: object) -> int:
