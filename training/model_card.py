@@ -139,8 +139,8 @@ def _importance(evaluation: Evaluation) -> Iterator[str]:
         return
     yield from _heading("Most important columns")
     yield (
-        f"How much worse {text(evaluation.objective)} gets when the column is shuffled, on {evaluation.importance_rows} "
-        "held-out rows. Columns that say the same thing share their importance; it is not a statement about causes."
+        f"How much worse {text(evaluation.objective)} gets when the column is shuffled, on "
+        f"{evaluation.importance_rows} held-out rows. Columns that say the same thing share their importance; it is not a statement about causes."
     )
     yield ""
     rows = [(one.feature, number(one.mean), number(one.std)) for one in evaluation.importance[:MOST_ROWS]]
@@ -197,8 +197,8 @@ def _values(feature: Feature) -> str:
     if feature.type == "boolean":
         return "true, false"
     if feature.type == "categorical":
-        named = ", ".join(shortened_list(feature.categories))
-        return named if len(feature.categories) <= MOST_CATEGORIES else f"{named} and others: {len(feature.categories)}"
+        named, left_out = ", ".join(shortened_list(feature.categories)), len(feature.categories) - MOST_CATEGORIES
+        return f"{named} and {left_out} more" if left_out > 0 else named
     if feature.minimum is None or feature.maximum is None:
         return ""
     return f"{number(feature.minimum)} to {number(feature.maximum)}"

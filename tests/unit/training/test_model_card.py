@@ -128,7 +128,7 @@ def test_signature_shows_ranges_and_a_cut_list_of_categories():
     assert rows[1:] == [
         ["x0", "numeric", "yes", "-1.5 to 2000", "3"],
         ["late", "boolean", "no", "true, false", "true"],
-        ["city", "categorical", "yes", "c0, c1, c2, c3, c4, c5, c6, c7, c8, c9 and others: 40", ""],
+        ["city", "categorical", "yes", "c0, c1, c2, c3, c4, c5, c6, c7, c8, c9 and 30 more", ""],
     ]
 
 
