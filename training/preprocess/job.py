@@ -173,7 +173,7 @@ def _accept(engine: Engine, staged: Staged, columns: list[ColumnPlan], output: P
     profiler = Profiler(engine, columns, staged.rows)
     profiler.check_complete()
     profile = profiler.profile()
-    warn_about_values(profile, columns, staged.padded, verdict.findings)
+    warn_about_values(profile, columns, verdict.findings)
     warn_about_duplicates(profiler.duplicates(), staged.rows, verdict.findings)
     verdict.columns = _columns(profile)
     if verdict.format == "csv":

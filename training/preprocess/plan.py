@@ -1,6 +1,6 @@
 """The SQL plan, first half: one SELECT after another, in the words of a Dialect. Builds text, runs nothing.
 
-    tallies       staged text    what the cells of each column look like: one pass, cheap tests
+    tallies       staged text    missing cells and plain numbers of all columns, in one pass
     closer_look   staged text    the costlier tests, for columns that are not plainly numbers
     cells_where   staged text    the cells that break a rule, with row and line
     typed         staged text    the typed table
@@ -43,7 +43,7 @@ FORMATTED_PATTERN = (
 )
 """Amounts and percentages: 1,234.50, $12, 12 %."""
 
-TALLY = ("missing", "empty", "plain", "dotted", "commas", "wide_whole", "longest")
+TALLY = ("missing", "plain", "wide_whole")
 CLOSER_LOOK = (
     "number", "overflow", "infinite", "whole", "big", "leading_zero", "formatted", "boolean", "naive_time", "zoned_time"
 )  # fmt: skip
@@ -55,12 +55,17 @@ ColumnKind = Literal["integer", "number", "boolean", "naive_time", "zoned_time",
 
 @dataclass(frozen=True)
 class Cells:
-    """One staged column: its place, whether text in it is padded, and the decimal mark its numbers use."""
+    """One staged column: its place and type, and what helps to read its text.
+
+    padded: some cells have spaces around them · decimal: the mark its numbers use · wide: some cells are longer
+    than EXACT_DIGITS
+    """
 
     place: int
     type: StagedType
-    padded: bool
+    padded: bool = False
     decimal: Decimal = "."
+    wide: bool = False
 
 
 class Plan:
@@ -115,23 +120,18 @@ class Plan:
         return self._one_row(table, [part for cells in columns for part in self._tally(cells)])
 
     def _tally(self, cells: Cells) -> list[str]:
-        column, text, present = f"c{cells.place}", self.text(cells), self.present(cells)
-        missing = _count(f"NOT {present}")
-        if cells.type not in ("untyped", "text"):
-            return [missing, *["0"] * (len(TALLY) - 1)]
-        return [
-            missing,
-            _count(f"{column} = ''"),
-            _count(self.dialect.full_match(text, _PLAIN)),
-            _count(f"contains({column}, '.')"),
-            _count(f"contains({column}, ',')"),
-            _count(f"length({column}) > {EXACT_DIGITS} AND NOT contains({column}, '.')"),
-            f"coalesce(max(length({column})), 0)",
-        ]
+        missing = _count(f"NOT {self.present(cells)}")
+        if cells.type != "untyped":
+            return [missing, "0", "0"]
+        wide = f"length(c{cells.place}) > {EXACT_DIGITS} AND NOT contains(c{cells.place}, '.')"
+        plain = _count(self.dialect.full_match(self.text(cells), _PLAIN))
+        return [missing, plain, _count(wide) if cells.wide else "0"]
 
-    def closer_look(self, table: str, columns: Sequence[Cells]) -> str:
-        """One row: the counts of CLOSER_LOOK for each column in turn."""
-        return self._one_row(table, [_count(part) for cells in columns for part in self._closer(cells)])
+    def closer_look(self, table: str, cells: Cells) -> str:
+        """One row: the counts of CLOSER_LOOK for one column; each different text is looked at once."""
+        column = f"c{cells.place}"
+        parts = (f"coalesce(sum(n) FILTER (WHERE {part}), 0)" for part in self._closer(cells))
+        return f"SELECT {', '.join(parts)} FROM (SELECT {column}, count(*) AS n FROM {table} GROUP BY {column})"
 
     def _closer(self, cells: Cells) -> list[str]:
         text, number = self.text(cells), self.is_number(cells)

@@ -196,7 +196,7 @@ def column_type(column: ColumnPlan, distinct: int) -> ColumnType:
     if column.kind == "boolean":
         return "boolean"
     few = distinct <= max(FEW_VALUES, min(MANY_VALUES, MANY_SHARE * column.present))
-    return "categorical" if column.present and few and column.tally.longest <= LONG_TEXT else "text"
+    return "categorical" if column.present and few and column.shape.longest <= LONG_TEXT else "text"
 
 
 def _clipped(value: float | bool | str | None) -> float | bool | str | None:

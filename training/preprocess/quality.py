@@ -10,19 +10,17 @@ MOSTLY = 0.5
 UNIQUE_ROWS = 20
 
 
-def warn_about_values(
-    profile: Profile, columns: Sequence[ColumnPlan], padded: Sequence[int], findings: Findings
-) -> None:
+def warn_about_values(profile: Profile, columns: Sequence[ColumnPlan], findings: Findings) -> None:
     """Add warnings about single columns: missing, constant, unique or padded values."""
-    for each, plan, cells in zip(profile.columns, columns, padded, strict=True):
+    for each, plan in zip(profile.columns, columns, strict=True):
         _warn_missing(each, profile.rows, findings)
         _warn_constant(each, profile.rows, findings)
         _warn_id_like(each, plan, profile.rows, findings)
-        if plan.kind == "text" and plan.present and cells > MOSTLY * profile.rows:
+        if plan.kind == "text" and plan.present and plan.shape.padded > MOSTLY * profile.rows:
             findings.warn(
                 "padded_values",
-                f"{plural(cells, 'cell')} begin or end with spaces, which are kept: 'UA ' and 'UA' are two values. "
-                "Remove the spaces if they mean nothing.",
+                f"{plural(plan.shape.padded, 'cell')} begin or end with spaces, which are kept: 'UA ' and 'UA' are two "
+                "values. Remove the spaces if they mean nothing.",
                 column=each.name,
             )
 

@@ -28,15 +28,40 @@ ARROW_TYPES: dict[StagedType, pa.DataType] = {
 _INT64 = pa.int64()
 
 
+@dataclass
+class TextShape:
+    """What a column's text looks like, as far as its bytes tell at a glance.
+
+    empty, padded: cells without text, cells with spaces around it · points, commas: whether any occurs ·
+    longest: bytes of the longest cell
+    """
+
+    empty: int = 0
+    padded: int = 0
+    points: bool = False
+    commas: bool = False
+    longest: int = 0
+
+    def add(self, column: pa.Array) -> None:
+        """Take in more cells."""
+        lengths = pc.binary_length(column)
+        text = _text_bytes(column)
+        self.empty += pc.sum(pc.equal(lengths, 0)).as_py() or 0
+        self.padded += _padded_cells(column, lengths)
+        self.points = self.points or b"." in text
+        self.commas = self.commas or b"," in text
+        self.longest = max(self.longest, pc.max(lengths).as_py() or 0)
+
+
 @dataclass(frozen=True)
 class Staged:
-    """`padded[i]`: cells of column i with spaces around their text."""
+    """A staging file and what is known of it; `shapes` of columns that are not text are blank."""
 
     path: Path
     names: tuple[str, ...]
     types: tuple[StagedType, ...]
     rows: int
-    padded: tuple[int, ...]
+    shapes: tuple[TextShape, ...]
 
 
 @dataclass
@@ -47,10 +72,10 @@ class StagingWriter:
     names: tuple[str, ...]
     types: tuple[StagedType, ...]
     rows: int = 0
-    padded: list[int] = field(init=False)
+    shapes: list[TextShape] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.padded = [0] * len(self.names)
+        self.shapes = [TextShape() for _ in self.names]
         columns = [(f"c{place}", ARROW_TYPES[each]) for place, each in enumerate(self.types)]
         self._schema = pa.schema([("row", _INT64), ("line", _INT64), *columns])
         options = pa.ipc.IpcWriteOptions(compression="lz4")
@@ -65,22 +90,26 @@ class StagingWriter:
     def append(self, columns: Sequence[pa.Array], lines: pa.Array) -> None:
         """Add rows; `lines` are their physical lines."""
         count = len(lines)
-        for place, column in enumerate(columns):
+        for shape, column in zip(self.shapes, columns, strict=True):
             if pa.types.is_string(column.type):
-                self.padded[place] += padded_cells(column)
+                shape.add(column)
         rows = pa.array(range(self.rows + 1, self.rows + count + 1), _INT64)
         self._file.write_batch(pa.record_batch([rows, lines, *columns], schema=self._schema))
         self.rows += count
 
     def finish(self) -> Staged:
         """What was written so far."""
-        return Staged(self.path, self.names, self.types, self.rows, tuple(self.padded))
+        return Staged(self.path, self.names, self.types, self.rows, tuple(self.shapes))
 
 
-def padded_cells(column: pa.Array) -> int:
-    """Number of cells that begin or end with a space, tab or line end."""
-    trimmed = pc.ascii_trim(column, WHITESPACE)
-    own, shorter = pc.sum(pc.binary_length(column)).as_py(), pc.sum(pc.binary_length(trimmed)).as_py()
-    if own == shorter:
+def _text_bytes(column: pa.Array) -> bytes:
+    """The text of all cells, one after the other, and maybe that of cells beside them."""
+    data = column.buffers()[2]
+    return b"" if data is None else data.to_pybytes()
+
+
+def _padded_cells(column: pa.Array, lengths: pa.Array) -> int:
+    trimmed = pc.binary_length(pc.ascii_trim(column, WHITESPACE))
+    if pc.sum(lengths).as_py() == pc.sum(trimmed).as_py():
         return 0
-    return int(pc.sum(pc.not_equal(pc.binary_length(column), pc.binary_length(trimmed))).as_py())
+    return int(pc.sum(pc.not_equal(lengths, trimmed)).as_py())

@@ -11,17 +11,15 @@ A column that would be numeric but for a few cells is refused with those cells, 
 text. Codes with leading zeros and whole numbers beyond 2**53 stay text: as numbers they would lose digits.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from training.numbers import Decimal
 from training.preprocess.engine import STAGED, Engine, in_groups
 from training.preprocess.findings import KEPT, Findings, plural, shown
 from training.preprocess.limits import Limits
-from training.preprocess.plan import CLOSER_LOOK, TALLY, Bad, Cells, ColumnKind, Plan
-from training.preprocess.staging import Staged
-
-Statement = Callable[[str, Sequence[Cells]], str]
+from training.preprocess.plan import EXACT_DIGITS, TALLY, Bad, Cells, ColumnKind, Plan
+from training.preprocess.staging import Staged, TextShape
 
 NEARLY = 0.95
 NEARLY_ROWS = 20
@@ -36,12 +34,8 @@ class Tally:
     """plan.TALLY, by name."""
 
     missing: int
-    empty: int
     plain: int
-    dotted: int
-    commas: int
     wide_whole: int
-    longest: int
 
 
 @dataclass(frozen=True)
@@ -66,6 +60,7 @@ class ColumnPlan:
 
     name: str
     cells: Cells
+    shape: TextShape
     tally: Tally
     present: int
     look: Look | None = None
@@ -83,8 +78,7 @@ class TypeFinder:
 
     def find(self) -> list[ColumnPlan]:
         """Decide every column; violations and warnings go to the findings."""
-        columns = self._looked_at(self._tallied())
-        decided = [self._decided(column) for column in columns]
+        decided = [self._decided(self._looked_at(column)) for column in self._tallied()]
         decided = list(_one_decimal(decided, self._findings))
         for column in decided:
             self._check_size(column)
@@ -92,32 +86,29 @@ class TypeFinder:
         return decided
 
     def _tallied(self) -> list[ColumnPlan]:
+        staged = self._staged
         cells = [
-            Cells(place, kind, padded=padded > 0)
-            for place, (kind, padded) in enumerate(zip(self._staged.types, self._staged.padded, strict=True))
+            Cells(place, kind, shape.padded > 0, self._decimal(shape), shape.longest > EXACT_DIGITS)
+            for place, (kind, shape) in enumerate(zip(staged.types, staged.shapes, strict=True))
         ]
-        counts = self._counts(self._plan.tallies, cells, len(TALLY))
-        tallies = [Tally(*each) for each in counts]
         return [
-            ColumnPlan(name, self._with_decimal(each, tally), tally, self._staged.rows - tally.missing)
-            for name, each, tally in zip(self._staged.names, cells, tallies, strict=True)
+            ColumnPlan(name, each, shape, tally, staged.rows - tally.missing)
+            for name, each, shape, tally in zip(staged.names, cells, staged.shapes, self._tallies(cells), strict=True)
         ]
 
-    def _with_decimal(self, cells: Cells, tally: Tally) -> Cells:
-        comma = self._delimiter not in (None, ",") and tally.commas > 0 and tally.dotted == 0
-        decimal: Decimal = "," if comma else "."
-        return replace(cells, decimal=decimal)
+    def _decimal(self, shape: TextShape) -> Decimal:
+        return "," if self._delimiter not in (None, ",") and shape.commas and not shape.points else "."
 
-    def _looked_at(self, columns: list[ColumnPlan]) -> list[ColumnPlan]:
-        unclear = [column for column in columns if _unclear(column)]
-        counts = self._counts(self._plan.closer_look, [each.cells for each in unclear], len(CLOSER_LOOK))
-        looks = {each.cells.place: Look(*count) for each, count in zip(unclear, counts, strict=True)}
-        return [replace(each, look=looks.get(each.cells.place)) for each in columns]
-
-    def _counts(self, statement: Statement, cells: Sequence[Cells], width: int) -> Iterator[tuple[int, ...]]:
+    def _tallies(self, cells: Sequence[Cells]) -> Iterator[Tally]:
         for group in in_groups(cells):
-            row = self._engine.row(statement(STAGED, group))
-            yield from (row[start : start + width] for start in range(0, len(row), width))
+            row = self._engine.row(self._plan.tallies(STAGED, group))
+            yield from (Tally(*row[start : start + len(TALLY)]) for start in range(0, len(row), len(TALLY)))
+
+    def _looked_at(self, column: ColumnPlan) -> ColumnPlan:
+        if not _unclear(column):
+            return column
+        counts = self._engine.row(self._plan.closer_look(STAGED, column.cells))
+        return replace(column, look=Look(*map(int, counts)))
 
     def _decided(self, column: ColumnPlan) -> ColumnPlan:
         declared = column.cells.type
@@ -126,7 +117,7 @@ class TypeFinder:
         if column.present == 0:
             return column
         if column.look is None:
-            return replace(column, kind="number" if column.tally.dotted else "integer")
+            return replace(column, kind="number" if column.shape.points else "integer")
         return self._decided_by_look(column, column.look)
 
     def _decided_by_look(self, column: ColumnPlan, look: Look) -> ColumnPlan:
@@ -179,9 +170,11 @@ class TypeFinder:
         return [(int(row), int(line), str(value)) for row, line, value in self._engine.rows(statement)]
 
     def _check_size(self, column: ColumnPlan) -> None:
-        if column.tally.longest > self._limits.max_cell:
-            message = f"the cell is longer than {self._limits.max_cell:,} characters. Shorten it, or drop the column."
-            self._violate(column, "cell_too_large", 1, message)
+        if column.shape.longest <= self._limits.max_cell:
+            return
+        for row, line, _ in self._first(column, "cell_too_large", KEPT):
+            message = f"Row {row:,}: a cell is longer than {self._limits.max_cell:,} characters. Shorten it."
+            self._findings.violate("cell_too_large", message, column=column.name, row=row, line=line or None)
 
     def _warn_codes(self, column: ColumnPlan, look: Look) -> None:
         if look.leading_zero:
@@ -234,7 +227,7 @@ class TypeFinder:
         )
 
     def _warn_tokens(self, column: ColumnPlan) -> None:
-        if column.cells.type not in ("untyped", "text") or column.tally.missing == column.tally.empty:
+        if column.cells.type not in ("untyped", "text") or column.tally.missing == column.shape.empty:
             return
         found = self._engine.rows(self._plan.missing_tokens(STAGED, column.cells))
         if not found:
@@ -249,10 +242,10 @@ class TypeFinder:
 
 def _unclear(column: ColumnPlan) -> bool:
     """Whether the tally alone cannot tell: not all cells are plain numbers that float64 holds."""
-    tally = column.tally
     if column.cells.type != "untyped" or column.present == 0:
         return False
-    return tally.plain < column.present or tally.wide_whole > 0 or tally.longest > _LONGEST_PLAIN
+    plainly = column.tally.plain == column.present and column.shape.longest <= _LONGEST_PLAIN
+    return not plainly or column.tally.wide_whole > 0
 
 
 def _one_decimal(columns: Sequence[ColumnPlan], findings: Findings) -> Iterator[ColumnPlan]:
@@ -266,7 +259,7 @@ def _one_decimal(columns: Sequence[ColumnPlan], findings: Findings) -> Iterator[
             column=commas[0].name,
         )
     for column in columns:
-        if commas and column.kind == "number" and column.tally.dotted:
+        if commas and column.kind == "number" and column.shape.points:
             findings.warn(
                 "mixed_decimal",
                 "The file writes decimal commas, but this column has points, which may group thousands; it is read "
