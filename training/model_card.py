@@ -140,7 +140,8 @@ def _importance(evaluation: Evaluation) -> Iterator[str]:
     yield from _heading("Most important columns")
     yield (
         f"How much worse {text(evaluation.objective)} gets when the column is shuffled, on "
-        f"{evaluation.importance_rows} held-out rows. Columns that say the same thing share their importance; it is not a statement about causes."
+        f"{evaluation.importance_rows} held-out rows. Columns that say the same thing share "
+        "their importance; it is not a statement about causes."
     )
     yield ""
     rows = [(one.feature, number(one.mean), number(one.std)) for one in evaluation.importance[:MOST_ROWS]]
