@@ -84,6 +84,8 @@ class DataFolder:
             return
         remove_file(self.path / "server.json")
         os.ftruncate(self._lock, 0)
+        # Not left to close: a process that was forked and is about to exec holds the same lock.
+        fcntl.flock(self._lock, fcntl.LOCK_UN)
         os.close(self._lock)
         self._lock = -1
 
