@@ -110,6 +110,8 @@ class Printer:
             self._rich_table(headings, texts)
         else:
             self._plain([list(headings), *texts])
+        # Buffered where it is no terminal: what goes to stderr next must not overtake it in a shared log.
+        self._stream.flush()
 
     def pairs(self, values: Mapping[str, Any]) -> None:
         self._plain([[name, cell(value)] for name, value in values.items()])

@@ -77,14 +77,20 @@ def _spooled(write: Callable[[io.TextIOWrapper], object]) -> BinaryIO:
     """A temporary file that vanishes when closed, holding the text that `write` writes."""
     file = tempfile.TemporaryFile("w+b")  # noqa: SIM115 - closed by Source.close
     text = io.TextIOWrapper(file, encoding="utf-8", newline="")
-    write(text)
-    text.flush()
+    try:
+        write(text)
+        text.flush()
+    except BaseException:
+        text.close()
+        raise
     text.detach()
     return file
 
 
 def _write_rows(text: io.TextIOWrapper, *, rows: Sequence[Mapping[str, Any]]) -> None:
     columns = _columns(rows)
+    if not columns:
+        raise Validation("There are no rows: nothing to upload.")
     writer = csv.writer(text)
     writer.writerow(columns)
     writer.writerows([_cell(row.get(column)) for column in columns] for row in rows)
