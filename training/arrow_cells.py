@@ -28,20 +28,15 @@ _INTEGERS_BELOW = 2.0**63
 
 def check_schema(fields: Iterable[Field], schema: pa.Schema, sink: Sink) -> None:
     """Report each required column that the table lacks and each column whose type can never fit."""
-    names = set(schema.names)
     for field in fields:
-        if field.name not in names:
-            _report_absent(field, sink)
-        elif schema.names.count(field.name) > 1:
-            sink.add(None, field.name, "this column occurs more than once; keep one")
-        elif not fits(field, schema.field(field.name).type):
-            kind = str(schema.field(field.name).type)
+        places = schema.get_all_field_indices(field.name)
+        if len(places) > 1:
+            sink.add(None, field.name, f"this column is given {len(places)} times; give it once")
+        elif not places and field.required:
+            sink.add(None, field.name, f"missing: this column is required, {EXPECTED[field.type]}")
+        elif places and not fits(field, schema.field(places[0]).type):
+            kind = schema.field(places[0]).type
             sink.add(None, field.name, f"expected {EXPECTED[field.type]}, but the column's type is {kind}")
-
-
-def _report_absent(field: Field, sink: Sink) -> None:
-    if field.required:
-        sink.add(None, field.name, f"missing: this column is required, {EXPECTED[field.type]}")
 
 
 def fits(field: Field, kind: pa.DataType) -> bool:
@@ -64,14 +59,18 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def table_columns(fields: Sequence[Field], table: pa.Table, sink: Sink) -> dict[str, Array]:
-    """The ColumnMap of a table that `check_schema` found nothing wrong with; other columns are ignored."""
-    present = set(table.column_names)
+    """The ColumnMap of a table; what `check_schema` reports counts as missing, and other columns are ignored."""
     return {
         field.name: arrow_column(field, table[field.name], sink)
-        if field.name in present
+        if _readable(field, table.schema)
         else field.all_missing(table.num_rows)
         for field in fields
     }
+
+
+def _readable(field: Field, schema: pa.Schema) -> bool:
+    places = schema.get_all_field_indices(field.name)
+    return len(places) == 1 and fits(field, schema.field(places[0]).type)
 
 
 def arrow_column(field: Field, values: pa.ChunkedArray, sink: Sink) -> Array:

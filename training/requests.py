@@ -180,9 +180,7 @@ class RequestParser:
         table = parquet_table(body, self.max_rows)
         self._check_count(table.num_rows)
         self._report_unknown(None, table.column_names, sink)
-        complaints = Complaints(self._places)
-        check_schema(self.fields, table.schema, complaints)
-        complaints.raise_if_any()
+        check_schema(self.fields, table.schema, sink)
         return table_columns(self.fields, table, sink), table.num_rows
 
     # --------------------------------------------------------------- shared rules
