@@ -146,12 +146,12 @@ def _checkpoint(text: str) -> None:
 
 def _env(_: str) -> None:
     print("env", json.dumps(dict(os.environ)))
-    print("fds", json.dumps({fd: _link(fd) for fd in os.listdir("/proc/self/fd")}))
+    print("fds", json.dumps([_link(fd) for fd in Path("/proc/self/fd").iterdir()]))
 
 
-def _link(fd: str) -> str:
+def _link(fd: Path) -> str:
     try:
-        return os.readlink(f"/proc/self/fd/{fd}")
+        return str(fd.readlink())
     except FileNotFoundError:
         return "gone"
 
