@@ -20,6 +20,8 @@ import numpy.typing as npt
 import orjson
 
 from mlops_contracts.bundle import Manifest
+from training.bundle import Bundle
+from training.features import ColumnMap
 
 Array = npt.NDArray[Any]
 
@@ -78,8 +80,14 @@ def decide(manifest: Manifest, scores: Array) -> npt.NDArray[np.intp]:
     return np.asarray(scores.argmax(axis=1), dtype=np.intp)
 
 
-def rows_not_finite(scores: Array) -> list[int]:
-    """Rows with a score that is NaN or infinite."""
+def finite_scores(bundle: Bundle, columns: ColumnMap) -> tuple[Array, list[int]]:
+    """Scores of all rows, and the rows that have one which is NaN or infinite."""
+    with np.errstate(over="ignore", invalid="ignore"):  # such rows are told to the caller instead
+        scores = bundle.scores(columns)
+    return scores, _rows_not_finite(scores)
+
+
+def _rows_not_finite(scores: Array) -> list[int]:
     finite = np.isfinite(scores)
     if finite.all():
         return []

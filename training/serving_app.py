@@ -20,7 +20,7 @@ import orjson
 from training.bundle import Bundle
 from training.complaints import BadRows, Complaint, RequestError
 from training.requests import Parsed, RequestParser, media_type
-from training.responses import CSV, JSON, JSON_LINES, NOT_FINITE, NotAcceptable, Renderer, negotiate, rows_not_finite
+from training.responses import CSV, JSON, JSON_LINES, NOT_FINITE, NotAcceptable, Renderer, finite_scores, negotiate
 from training.serving_http import (
     MAX_BODY,
     Answer,
@@ -74,8 +74,7 @@ class LoadedModel:
 
     def predict(self, parsed: Parsed, accept: str, content_type: str) -> Answer:
         """Raises BadRows when a row has no finite score."""
-        scores = self._bundle.scores(parsed.columns)
-        unscored = rows_not_finite(scores)
+        scores, unscored = finite_scores(self._bundle, parsed.columns)
         if self._batch and media_type(content_type)[0] in _BY_LINE:
             errors = dict.fromkeys(unscored, NOT_FINITE) | dict(parsed.errors)
             return Answer(200, self._renderer.render(scores, accept, errors), accept)

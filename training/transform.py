@@ -37,7 +37,7 @@ from training.complaints import RowErrors
 from training.durable import replacing
 from training.failure import JobError, JobStopped, guarded
 from training.paths import MlPaths
-from training.responses import NOT_FINITE, decide, rows_not_finite
+from training.responses import NOT_FINITE, decide, finite_scores
 from training.transform_input import ScoringTable
 from training.transform_parts import Part, Parts
 
@@ -140,8 +140,8 @@ class Scorer:
         """Result rows of a chunk whose first row is number `first_row` of the table, and how many have an error."""
         sink = RowErrors()
         columns = table_columns(self.fields, chunk, sink)
-        scores = self.bundle.scores(columns)
-        errors = dict.fromkeys(rows_not_finite(scores), NOT_FINITE) | sink.errors
+        scores, unscored = finite_scores(self.bundle, columns)
+        errors = dict.fromkeys(unscored, NOT_FINITE) | sink.errors
         failed = np.zeros(len(scores), dtype=bool)
         failed[list(errors)] = True
         rows = pa.array(np.arange(first_row, first_row + len(scores)))

@@ -55,6 +55,18 @@ def write_binary(folder: Path, **changes: object) -> Path:
     return folder
 
 
+def write_overflowing(folder: Path) -> Path:
+    """Coefficients so large that two huge numbers give infinity minus infinity."""
+    scorer = LinearScorer(
+        center=np.zeros(5),
+        coefficients=np.array([[1e10], [-1e10], [0.0], [0.0], [0.0]]),
+        intercept=np.zeros(1),
+        tables=(np.zeros((5, 1)),),
+    )
+    bundle.write(folder, manifest(), scorer)
+    return folder
+
+
 def write_multiclass(folder: Path) -> Path:
     """Three classes, no threshold; one label needs quoting in a CSV."""
     scorer = LinearScorer(

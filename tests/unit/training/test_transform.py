@@ -17,13 +17,21 @@ import pytest
 from mlops_contracts.dataset import DatasetReport, Quality
 from mlops_contracts.metrics import read_metrics
 from mlops_contracts.transform import TransformConfig, TransformProgress
-from tests.support.small_bundles import CARRIERS, write_binary, write_boosted, write_multiclass
+from tests.support.small_bundles import (
+    CARRIERS,
+    FEATURES,
+    write_binary,
+    write_boosted,
+    write_multiclass,
+    write_overflowing,
+)
 from training import bundle, transform
 from training.arrow_cells import table_columns
 from training.cells import Field
 from training.complaints import RowErrors
 from training.csv_out import escape_formulas
 from training.features import columns_from_table
+from training.responses import NOT_FINITE
 from training.transform_input import ScoringTable
 
 
@@ -143,24 +151,19 @@ def test_bad_cells_are_row_errors(tmp_path, monkeypatch):
     assert progress(tmp_path) == TransformProgress(rows=6, done_rows=6, failed_rows=5)
 
 
-def test_infinite_cells_and_extreme_numbers_are_row_errors(tmp_path, monkeypatch):
+def test_infinite_cells_and_rows_without_a_finite_score_are_row_errors(tmp_path, monkeypatch):
     table = pa.table(
-        {"dep_hour": [1.0, np.inf, np.nan, 1.0], "carrier": ["AA"] * 4, "distance": [1.0, 1.0, 1.0, 1e308]}
+        {"dep_hour": [1.0, np.inf, np.nan, 1e300], "carrier": ["AA"] * 4, "distance": [1.0, 1.0, 1.0, 1e300]}
     )
-    changes = {"features": bundle_features(fill=500.0)}
-    write_binary(lay_out(tmp_path, table) / "model", **changes)
+    write_overflowing(lay_out(tmp_path, table) / "model")
     assert run(tmp_path, monkeypatch) == 0
     errors = [each["error"] for each in read_csv(tmp_path)]
-    assert errors[0] == ""
-    assert errors[1] == "dep_hour: expected a finite number, got an infinite one"
-    assert "missing value" in errors[2]
-    assert errors[3] == ""  # the log-odds are huge, the probability is 1
-
-
-def bundle_features(fill: float):
-    from tests.support.small_bundles import FEATURES
-
-    return tuple(each.model_copy(update={"fill": fill}) if each.name == "distance" else each for each in FEATURES)
+    assert errors == [
+        "",
+        "dep_hour: expected a finite number, got an infinite one",
+        "dep_hour: missing value: training saw none here; send a number",
+        NOT_FINITE,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -174,7 +177,7 @@ def bundle_features(fill: float):
     ],
 )
 def test_categories_are_recognised_in_other_types(values, codes):
-    feature = bundle_features(1.0)[3].model_copy(update={"required": False, "categories": ("true", "1", "2.5")})
+    feature = FEATURES[3].model_copy(update={"required": False, "categories": ("true", "1", "2.5")})
     sink = RowErrors()
     table = pa.table({"carrier": pa.chunked_array([values])})
     assert table_columns([Field.of(feature)], table, sink)["carrier"].tolist() == codes
@@ -229,7 +232,7 @@ def test_no_rows_give_a_header(tmp_path, monkeypatch):
 def test_chunks_have_their_size_whatever_the_row_groups(tmp_path, group, first):
     table = flights(95)
     pq.write_table(table, tmp_path / "t.parquet", row_group_size=group)
-    fields = [Field.of(each) for each in bundle_features(1.0)]
+    fields = [Field.of(each) for each in FEATURES]
     chunks = list(ScoringTable(tmp_path / "t.parquet", fields).chunks(20, first))
     assert [each.num_rows for each in chunks] == [20, 20, 20, 20, 15][first:]
     whole = pa.concat_tables(chunks)
