@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mlops_api.client import MLOps, Unreachable
+from mlops_api.client import MLOps, RetryPolicy, Unreachable
 from mlops_api.client.location import Location, locate
 
 FILE = {"url": "http://127.0.0.1:1234", "token": "of-the-file", "pid": 7}
@@ -41,7 +41,7 @@ def test_an_argument_outranks_everything(monkeypatch, folder) -> None:
 
 def test_a_token_is_not_told_to_another_server() -> None:
     assert locate("http://elsewhere:1").token is None
-    assert locate("http://127.0.0.1:1234/").token == "of-the-file"
+    assert locate("http://127.0.0.1:1234/").token == FILE["token"]
 
 
 def test_the_folder_may_come_from_the_environment(monkeypatch, tmp_path, folder) -> None:
@@ -66,8 +66,9 @@ def test_the_token_is_in_no_representation() -> None:
 
 def test_a_proxy_of_the_environment_is_not_used_for_this_machine(monkeypatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://proxy.invalid:3128")
-    with MLOps("http://127.0.0.1:9") as client, pytest.raises(Unreachable, match=r"127\.0\.0\.1:9"):
-        client._driver._policy = type(client._driver._policy)(attempts=1)
-        client.health()
+    with MLOps("http://127.0.0.1:9", retry=RetryPolicy(attempts=1)) as near:
+        assert not near._http.trust_env
+        with pytest.raises(Unreachable, match=r"127\.0\.0\.1:9"):
+            near.health()
     with MLOps("http://far.invalid") as far:
         assert far._http.trust_env

@@ -7,22 +7,23 @@ from mlops_api.client import ServerError
 from tests.support import samples
 
 LISTS = {
-    "datasets": (lambda c: c.datasets.list(), "/datasets", "datasets", lambda n: samples.dataset_summary(f"d:{n}")),
-    "jobs": (lambda c: c.training.jobs(), "/training/jobs", "jobs", lambda n: samples.job(f"j{n}")),
-    "models": (lambda c: c.models.list(), "/models", "models", lambda n: samples.model(f"m:{n}")),
+    "datasets": (lambda c: c.datasets.list(), "/datasets", lambda n: samples.dataset_summary(f"d:{n}"), "version"),
+    "jobs": (lambda c: c.training.jobs(), "/training/jobs", lambda n: samples.job(f"j{n}"), "job"),
+    "models": (lambda c: c.models.list(), "/models", lambda n: samples.model(f"m:{n}"), "version"),
     "endpoints": (
         lambda c: c.inference.endpoints(),
         "/inference/endpoints",
-        "endpoints",
         lambda n: samples.endpoint(endpoint=f"e{n}"),
+        "endpoint",
     ),
-    "batch": (
+    "transform_jobs": (
         lambda c: c.batch.list(),
         "/inference/batch",
-        "transform_jobs",
         lambda n: samples.transform(name=f"t{n}"),
+        "transform_job",
     ),
 }
+"""By the list's key in the answer: the call, its path, an item, and the item's identity."""
 
 
 def paged(path: str, key: str, items: list, size: int):
@@ -41,12 +42,9 @@ def paged(path: str, key: str, items: list, size: int):
 
 @pytest.mark.parametrize("name", LISTS)
 def test_every_item_of_every_page_arrives_in_order(wire, name) -> None:
-    use, path, key, make = LISTS[name]
+    use, path, make, identity = LISTS[name]
     items = [make(number) for number in range(1, 124)]
-    found = wire.run(paged(path, key, items, 10), use)
-    identity = (
-        "endpoint" if key == "endpoints" else {"jobs": "job", "transform_jobs": "transform_job"}.get(key, "version")
-    )
+    found = wire.run(paged(path, name, items, 10), use)
     assert [getattr(one, identity) for one in found] == [getattr(one, identity) for one in items]
     assert len(found) == 123
 
