@@ -25,6 +25,7 @@ from mlops_api.services.idempotency import Idempotency
 from mlops_api.services.inference import InferenceService
 from mlops_api.services.lineage import LineageService
 from mlops_api.services.platform import Platform
+from mlops_api.services.policy import Policy
 from mlops_api.services.principal import Principal
 from mlops_api.services.registry import RegistryService
 from mlops_api.services.serving_figures import ServingFigures
@@ -58,13 +59,14 @@ def build(
 ) -> Platform:
     """The services over these adapters. `lifecycle`: mounts, start and close of Platform."""
     records, objects = adapters.records, adapters.objects
+    policy = Policy(**settings.model_dump(include=set(Policy.__dataclass_fields__)))
     figures = ServingFigures()
     activity = ActivityLog(records, clock)
     shared: dict[str, Any] = {"records": records, "activity": activity, "clock": clock}
     retried = shared | {"idempotency": Idempotency(records, clock)}
-    datasets = DatasetService(objects=objects, processing=adapters.processing, settings=settings, **retried)
+    datasets = DatasetService(objects=objects, processing=adapters.processing, policy=policy, **retried)
     endpoints = EndpointService(host=adapters.hosting, **shared)
-    registry = RegistryService(objects=objects, endpoints=endpoints, settings=settings, **retried)
+    registry = RegistryService(objects=objects, endpoints=endpoints, policy=policy, **retried)
     training = TrainingService(
         runner=adapters.training,
         datasets=datasets,
@@ -73,7 +75,7 @@ def build(
         **retried,
     )
     batch = BatchService(
-        objects=objects, runner=adapters.transform, datasets=datasets, registry=registry, settings=settings, **retried
+        objects=objects, runner=adapters.transform, datasets=datasets, registry=registry, policy=policy, **retried
     )
     return Platform(
         records=records,
@@ -97,7 +99,13 @@ def local_platform(settings: Settings, folder: DataFolder, url: str) -> Platform
     """Everything on this machine, below one data folder. `url`: where this server answers."""
     from mlops_api.adapters.local.stack import LocalStack
 
-    stack = LocalStack(settings, folder, url)
+    stack = LocalStack(
+        folder,
+        url,
+        training_slots=settings.training_slots,
+        stop_grace_seconds=settings.stop_grace_seconds,
+        adopt=settings.adopt_jobs,
+    )
     platform = build(
         Adapters(
             records=stack.records,

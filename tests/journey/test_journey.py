@@ -28,9 +28,7 @@ def instance(row: dict[str, str]) -> dict[str, float | str | None]:
     numbers = {"sched_hour", "distance", "plane_year", "plane_seats", "temp", "dewp", "humid"}
     numbers |= {"wind_speed", "precip", "visib", "pressure"}
     kept = {name: value for name, value in row.items() if name not in ("date", "month", "late")}
-    return {
-        name: (float(value) if name in numbers else value) if value != "" else None for name, value in kept.items()
-    }
+    return {name: (float(value) if name in numbers else value) if value != "" else None for name, value in kept.items()}
 
 
 def test_upload_is_validated_and_profiled(client: MLOps) -> None:
@@ -72,8 +70,11 @@ def test_three_algorithms_train_and_reach_the_reference(client: MLOps) -> None:
 def test_job_has_log_and_metric_series(client: MLOps) -> None:
     job = next(job for job in client.training.jobs(model="flights") if job.algorithm == "xgboost")
     assert any("#metric validation:auc=" in line for line in client.training.logs(job.job))
-    rounds = [point for point in client.training.metrics(job.job) if point.name == "round"]
-    assert len(rounds) > 10
+    curve = [point for point in client.training.metrics(job.job) if point.name == "validation:logloss"]
+    steps = [point.step for point in curve if point.step is not None]
+    assert len(steps) > 10
+    assert steps == sorted(steps)
+    assert curve[-1].value < curve[0].value
     assert job.progress == 1.0
 
 
@@ -150,7 +151,7 @@ def test_bad_rows_are_refused_by_row_and_column(client: MLOps) -> None:
 
 
 def test_batch_scores_every_row(client: MLOps, tmp_path: Path) -> None:
-    job = client.batch.start("flights", "flights:1")
+    job = client.batch.start(model="flights", input="flights:1")
     done = client.batch.wait(job.transform_job, timeout=120)
     assert (done.rows, done.done_rows, done.failed_rows) == (65470, 65470, 0)
     path = client.batch.results(job.transform_job, tmp_path / "scored.csv")
@@ -209,9 +210,7 @@ def test_compare_and_lineage(client: MLOps) -> None:
 
 def test_penguins_three_classes(client: MLOps) -> None:
     dataset = client.datasets.upload(PENGUINS, name="penguins")
-    job = client.training.start(
-        dataset=dataset.version, target="species", algorithm="random_forest", model="penguins"
-    )
+    job = client.training.start(dataset=dataset.version, target="species", algorithm="random_forest", model="penguins")
     done = client.training.wait(job.job, timeout=120)
     assert done.problem_type == "multiclass"
     assert done.metrics["validation:auc"] >= 0.99

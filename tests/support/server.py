@@ -40,8 +40,12 @@ class Server:
         return self._process.pid
 
     def start(self) -> None:
-        """Returns once /health/ready answers."""
+        """Returns once /health/ready answers. Raises AssertionError with what it said when it ends instead."""
         (self.data_dir / "server.json").unlink(missing_ok=True)
+        self.start_beside()
+
+    def start_beside(self) -> None:
+        """As start, leaving another server's address in place."""
         environ = {name: value for name, value in os.environ.items() if not name.startswith("MLOPS_")}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "mlops_api", "up", "--data-dir", str(self.data_dir), "--port", "0"],
@@ -52,16 +56,20 @@ class Server:
         self._wait_ready()
 
     def _wait_ready(self) -> None:
-        assert self._process is not None
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
-            if self._process.poll() is not None:
-                assert self._process.stderr is not None
-                raise AssertionError(f"the server ended: {self._process.stderr.read().decode()}")
+            if self._process is not None and self._process.poll() is not None:
+                raise AssertionError(f"the server ended: {self._last_words()}")
             if self._answers():
                 return
             time.sleep(0.02)
         raise AssertionError("the server was not ready in 60 s")
+
+    def _last_words(self) -> str:
+        assert self._process is not None
+        _, words = self._process.communicate()
+        self._process = None
+        return words.decode()
 
     def _answers(self) -> bool:
         try:
@@ -81,9 +89,7 @@ class Server:
     def http(self) -> httpx.Client:
         """Authenticated, for what the client has no words for."""
         info = self.info()
-        return httpx.Client(
-            base_url=str(info["url"]), headers={"Authorization": f"Bearer {info['token']}"}, timeout=60
-        )
+        return httpx.Client(base_url=str(info["url"]), headers={"Authorization": f"Bearer {info['token']}"}, timeout=60)
 
     def kill(self) -> None:
         """kill -9, and nothing else: jobs and model servers live on."""

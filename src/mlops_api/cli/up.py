@@ -27,7 +27,7 @@ def run_up(data_dir: Path | None = None, port: int | None = None, *, as_json: bo
 
     Returns the exit code. Raises Conflict when another server has the data folder.
     """
-    settings = Settings(**({"data_dir": data_dir} if data_dir else {}))
+    settings = Settings() if data_dir is None else Settings(data_dir=data_dir)
     with DataFolder.open(settings.data_dir) as folder, closing(_listen(port)) as listener:
         url = f"http://{_HOST}:{listener.getsockname()[1]}"
         log_to(folder.path, [folder.token])

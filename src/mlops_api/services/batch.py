@@ -13,9 +13,9 @@ from mlops_api.services.activity import ActivityLog
 from mlops_api.services.collection import Collection, Stored
 from mlops_api.services.datasets import DatasetService, table_prefix
 from mlops_api.services.idempotency import Idempotency, IdempotentCall
+from mlops_api.services.policy import Policy
 from mlops_api.services.principal import PLATFORM, Principal
 from mlops_api.services.registry import RegistryService
-from mlops_api.settings import Settings
 
 _ALL = "transform-job"
 _ATTEMPTS = 20
@@ -55,7 +55,7 @@ class BatchService:
         registry: RegistryService,
         activity: ActivityLog,
         idempotency: Idempotency,
-        settings: Settings,
+        policy: Policy,
         clock: Clock,
     ) -> None:
         self._records = records
@@ -65,7 +65,7 @@ class BatchService:
         self._registry = registry
         self._activity = activity
         self._idempotency = idempotency
-        self._settings = settings
+        self._policy = policy
         self._clock = clock
         self._jobs = transform_collection(records)
 
@@ -121,7 +121,7 @@ class BatchService:
             raise Conflict(f"{job} is {stored.status}: results exist once it is Completed.", status_now=stored.status)
         key = f"{OUTPUT_PREFIX}/{job}/results.{stored.format}"
         url, expires_at = self._objects.download_url(
-            key, filename=f"{job}.{stored.format}", expires_in=self._settings.download_seconds
+            key, filename=f"{job}.{stored.format}", expires_in=self._policy.download_seconds
         )
         return DownloadUrl(url=url, expires_at=expires_at, size_bytes=self._objects.info(key).size)
 

@@ -42,9 +42,9 @@ from mlops_api.ports import (
 from mlops_api.services.activity import ActivityLog
 from mlops_api.services.collection import Collection, Stored
 from mlops_api.services.idempotency import Idempotency
+from mlops_api.services.policy import Policy
 from mlops_api.services.principal import PLATFORM, Principal
 from mlops_api.services.sequences import Sequences
-from mlops_api.settings import Settings
 from mlops_contracts.dataset import DatasetReport, Finding, Preview, Profile, Quality
 
 _ALL = "dataset"
@@ -91,7 +91,7 @@ class DatasetService:
         processing: ProcessingRunner,
         activity: ActivityLog,
         idempotency: Idempotency,
-        settings: Settings,
+        policy: Policy,
         clock: Clock,
     ) -> None:
         self._records = records
@@ -99,7 +99,7 @@ class DatasetService:
         self._processing = processing
         self._activity = activity
         self._idempotency = idempotency
-        self._settings = settings
+        self._policy = policy
         self._clock = clock
         self._datasets = dataset_collection(records)
         self._sequences = Sequences(records, "dataset-name")
@@ -108,9 +108,9 @@ class DatasetService:
 
     def create(self, by: Principal, request: CreateDataset, idempotency_key: str | None) -> CreatedDataset:
         """Take the next number and hand out the upload URLs. Raises TooLarge over max_upload_bytes."""
-        if request.size_bytes > self._settings.max_upload_bytes:
+        if request.size_bytes > self._policy.max_upload_bytes:
             raise TooLarge(
-                f"{request.filename} has {request.size_bytes} bytes; at most {self._settings.max_upload_bytes} "
+                f"{request.filename} has {request.size_bytes} bytes; at most {self._policy.max_upload_bytes} "
                 "are taken (setting MLOPS_MAX_UPLOAD_BYTES)."
             )
         call = self._idempotency.call(by, "create-dataset", idempotency_key, request.model_dump_json())
@@ -128,7 +128,7 @@ class DatasetService:
         number, take_number = self._sequences.next(request.name)
         version = version_id(request.name, number)
         upload = self._objects.start_upload(
-            raw_key(request.name, number), size=request.size_bytes, expires_in=self._settings.upload_seconds
+            raw_key(request.name, number), size=request.size_bytes, expires_in=self._policy.upload_seconds
         )
         dataset = StoredDataset(
             **request.model_dump(),
@@ -159,7 +159,7 @@ class DatasetService:
         dataset = self._get(version).value
         if dataset.status != "AwaitingUpload":
             raise Conflict(f"{version} is {dataset.status}: it has its file already.", status_now=dataset.status)
-        return _upload(self._objects.resume_upload(dataset.upload_id, expires_in=self._settings.upload_seconds))
+        return _upload(self._objects.resume_upload(dataset.upload_id, expires_in=self._policy.upload_seconds))
 
     def complete(self, by: Principal, version: str, request: CompleteUpload) -> DatasetSummary:
         """Make the file visible and start validation. A repeat answers the state it led to."""
@@ -198,7 +198,7 @@ class DatasetService:
                 filename=dataset.filename,
                 sha256=dataset.sha256,
                 output_prefix=table_prefix(dataset.name, dataset.number),
-                max_runtime_seconds=self._settings.processing_seconds,
+                max_runtime_seconds=self._policy.processing_seconds,
             )
         )
 
@@ -215,8 +215,8 @@ class DatasetService:
 
     def sweep(self) -> int:
         """Drop uploads that were not completed in time, with their versions; the number dropped."""
-        oldest = rfc3339(self._clock() - timedelta(seconds=self._settings.upload_seconds))
-        self._objects.sweep_uploads(self._settings.upload_seconds)
+        oldest = rfc3339(self._clock() - timedelta(seconds=self._policy.upload_seconds))
+        self._objects.sweep_uploads(self._policy.upload_seconds)
         dropped = 0
         for dataset in list(self._datasets.every("status", f"{_ALL}/AwaitingUpload")):
             if dataset.created_at >= oldest:
@@ -295,7 +295,7 @@ class DatasetService:
         dataset = self._get(version).value
         key = raw_key(dataset.name, dataset.number)
         url, expires_at = self._objects.download_url(
-            key, filename=dataset.filename, expires_in=self._settings.download_seconds
+            key, filename=dataset.filename, expires_in=self._policy.download_seconds
         )
         return DownloadUrl(url=url, expires_at=expires_at, size_bytes=dataset.size_bytes, sha256=dataset.sha256)
 

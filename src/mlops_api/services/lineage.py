@@ -1,5 +1,7 @@
 """What a model version was made from, and what was made with it."""
 
+import itertools
+
 from mlops_api.domain.models import Lineage, LineageEdge, LineageNode
 from mlops_api.domain.names import parse_version
 from mlops_api.ports import RecordStore
@@ -30,7 +32,7 @@ class LineageService:
         )
         after = self._endpoint(stored) + self._batches(stored)
         chain = [*before, own]
-        edges = [LineageEdge(source=left.id, target=right.id) for left, right in zip(chain, chain[1:], strict=False)]
+        edges = [LineageEdge(source=left.id, target=right.id) for left, right in itertools.pairwise(chain)]
         edges += [LineageEdge(source=own.id, target=node.id) for node in after]
         return Lineage(nodes=[*chain, *after], edges=edges)
 

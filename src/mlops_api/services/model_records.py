@@ -32,7 +32,7 @@ class ModelRecord(BaseModel):
         return self.model_copy(update={"aliases": self.aliases | {CHAMPION: number}, "champions": history[-100:]})
 
     def rolled_back_to(self, number: int) -> "ModelRecord":
-        """As with_champion, forgetting the champions after `number`'s last time, so that a second rollback goes further."""
+        """As with_champion, forgetting later champions, so that a second rollback goes further back."""
         last = len(self.champions) - 1 - self.champions[::-1].index(number)
         return self.model_copy(
             update={"aliases": self.aliases | {CHAMPION: number}, "champions": self.champions[: last + 1]}

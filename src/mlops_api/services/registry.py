@@ -34,8 +34,8 @@ from mlops_api.services.collection import Stored
 from mlops_api.services.endpoints import EndpointService, champion, single
 from mlops_api.services.idempotency import Idempotency
 from mlops_api.services.model_records import VERSIONS, ModelRecord, ModelResolver, StoredVersion
+from mlops_api.services.policy import Policy
 from mlops_api.services.principal import Principal
-from mlops_api.settings import Settings
 from mlops_contracts.bundle import EVALUATION, MANIFEST, MODEL_CARD, Manifest
 from mlops_contracts.evaluation import Evaluation
 from mlops_contracts.hyperparameters import ProblemType
@@ -61,7 +61,7 @@ class RegistryService:
         endpoints: EndpointService,
         activity: ActivityLog,
         idempotency: Idempotency,
-        settings: Settings,
+        policy: Policy,
         clock: Clock,
     ) -> None:
         self._records = records
@@ -69,7 +69,7 @@ class RegistryService:
         self._endpoints = endpoints
         self._activity = activity
         self._idempotency = idempotency
-        self._settings = settings
+        self._policy = policy
         self._clock = clock
         self._resolver = ModelResolver(records)
         self._models = self._resolver.models
@@ -169,7 +169,7 @@ class RegistryService:
         url, expires_at = self._objects.download_url(
             stored.bundle_key,
             filename=f"{stored.model}-{stored.number}.tar.gz",
-            expires_in=self._settings.download_seconds,
+            expires_in=self._policy.download_seconds,
         )
         return DownloadUrl(url=url, expires_at=expires_at, size_bytes=stored.size_bytes)
 
@@ -186,7 +186,7 @@ class RegistryService:
         if earlier is not None:
             return self.get(earlier)
         stored = self._find(version)
-        if self._settings.second_approver and stored.value.created_by == by.name:
+        if self._policy.second_approver and stored.value.created_by == by.name:
             raise Forbidden(f"{stored.value.version} was trained by {by.name}: someone else has to approve it.")
         writes = self._decide(by, stored, "Approved", request.comment)
         if request.deploy:

@@ -17,7 +17,6 @@ from mlops_api.adapters.local.storage_app import StorageApp
 from mlops_api.adapters.local.training import LocalTrainingRunner
 from mlops_api.adapters.local.transform import LocalTransformRunner
 from mlops_api.ports import StateChange
-from mlops_api.settings import Settings
 
 _RECONCILE_SECONDS = 60.0
 
@@ -25,8 +24,10 @@ _RECONCILE_SECONDS = 60.0
 class LocalStack:
     """Built without starting anything; `start` begins work, `close` ends it and leaves jobs running."""
 
-    def __init__(self, settings: Settings, folder: DataFolder, url: str) -> None:
-        self._settings = settings
+    def __init__(
+        self, folder: DataFolder, url: str, *, training_slots: int | None, stop_grace_seconds: float, adopt: bool
+    ) -> None:
+        self._adopt = adopt
         self._tell: StateChange | None = None
         signer = UrlSigner(folder.secret)
         self.records = SqliteRecords(folder.records)
@@ -37,8 +38,8 @@ class LocalStack:
             folder.jobs,
             self._forks,
             self._deliver,
-            limits=JobLimits(slots=default_slots(settings.training_slots), grace=settings.stop_grace_seconds),
-            adopt=settings.adopt_jobs,
+            limits=JobLimits(slots=default_slots(training_slots), grace=stop_grace_seconds),
+            adopt=adopt,
         )
         self.training = LocalTrainingRunner(self._engine, self.objects)
         self.processing = LocalProcessingRunner(self._engine, self.objects)
@@ -52,7 +53,7 @@ class LocalStack:
         self._forks.start()
         self._engine.start()
         self.hosting.start()
-        if self._settings.adopt_jobs:
+        if self._adopt:
             self._schedule = Schedule("reconcile", _RECONCILE_SECONDS, reconcile)
             self._schedule.start()
 
