@@ -173,15 +173,10 @@ def _check_length(request: _Request, size: int) -> None:
     announced = request.headers.get("content-length")
     if announced is None:
         raise LengthRequired(f"Send Content-Length: {size}; chunked transfer is not taken here.")
-    if not (announced.isascii() and announced.isdigit()) or len(announced) > len(str(size)) + 1:
-        raise _wrong_length(announced, size)
-    if int(announced) != size:
-        raise _wrong_length(announced, size)
-
-
-def _wrong_length(announced: str, size: int) -> PlatformError:
-    kind = TooLarge if announced.isdigit() and int(announced[:20]) > size else BadRequest
-    return kind(f"This part has {size} bytes; Content-Length says {announced[:20]}. Cut the file at the part size.")
+    if announced != str(size):
+        number = int(announced[:20]) if announced.isascii() and announced.isdigit() else 0
+        kind = TooLarge if number > size else BadRequest
+        raise kind(f"This part has {size} bytes; Content-Length says {announced[:20]!r}. Cut the file at part_size.")
 
 
 def _wanted_range(request: _Request, found: OpenObject) -> ByteRange | None:
