@@ -50,7 +50,7 @@ def parse_version(text: str, *, what: str = "version") -> VersionRef:
     Raises:
         Invalid: naming the form that is expected.
     """
-    if not _REFERENCE.match(text):
+    if not _REFERENCE.fullmatch(text):
         raise Invalid(f"{text[:80]!r} is not a {what}. Write name:number or name:alias, such as flights:3.")
     name, _, rest = text.partition(":")
     return VersionRef(name, int(rest), None) if rest.isdigit() else VersionRef(name, None, rest)
@@ -58,7 +58,7 @@ def parse_version(text: str, *, what: str = "version") -> VersionRef:
 
 def parse_model(text: str) -> VersionRef:
     """As parse_version, but a bare name means its champion."""
-    if _NAME.match(text):
+    if _NAME.fullmatch(text):
         return VersionRef(text, None, CHAMPION)
     return parse_version(text, what="model")
 

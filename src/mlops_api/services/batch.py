@@ -11,7 +11,8 @@ from mlops_api.domain.training import TERMINAL, JobStatus
 from mlops_api.ports import Index, ObjectStore, Place, RecordStore, TransformRunner, TransformSpec, TransformState
 from mlops_api.services.activity import ActivityLog
 from mlops_api.services.collection import Collection, Stored
-from mlops_api.services.datasets import DatasetService, table_prefix
+from mlops_api.services.dataset_records import table_prefix
+from mlops_api.services.datasets import DatasetService
 from mlops_api.services.idempotency import Idempotency, IdempotentCall
 from mlops_api.services.policy import Policy
 from mlops_api.services.principal import PLATFORM, Principal

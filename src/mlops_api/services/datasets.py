@@ -1,13 +1,10 @@
 """Datasets: upload, validation by a processing job, immutable versions.
 
 The file goes from the client to the object store by signed URLs; the `preprocess` program reads it there and
-writes its verdict next to it. Keys, all made here:
-
-    datasets/{name}/{number}/raw      the file as it came (kept when rejected, for inspection)
-    datasets/{name}/{number}/table/   dataset.json, profile.json, preview.json, data.parquet
+writes its verdict next to it (see dataset_validation).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import timedelta
 
 from pydantic import BaseModel
@@ -27,59 +24,25 @@ from mlops_api.domain.errors import AlreadyExists, Conflict, NotFound, RevisionM
 from mlops_api.domain.models import DownloadUrl
 from mlops_api.domain.names import parse_version, version_id
 from mlops_api.domain.times import Clock, rfc3339
-from mlops_api.domain.training import TERMINAL
-from mlops_api.ports import (
-    Delete,
-    Index,
-    ObjectStore,
-    Place,
-    ProcessingRunner,
-    ProcessingSpec,
-    Put,
-    RecordStore,
-    SignedUpload,
-)
+from mlops_api.ports import Delete, ObjectStore, ProcessingRunner, Put, RecordStore, SignedUpload
 from mlops_api.services.activity import ActivityLog
-from mlops_api.services.collection import Collection, Stored
+from mlops_api.services.collection import Stored
+from mlops_api.services.dataset_records import (
+    DATASETS,
+    DatasetFiles,
+    StoredDataset,
+    dataset_collection,
+    raw_key,
+)
+from mlops_api.services.dataset_validation import DatasetValidation
 from mlops_api.services.idempotency import Idempotency
 from mlops_api.services.policy import Policy
-from mlops_api.services.principal import PLATFORM, Principal
+from mlops_api.services.principal import Principal
+from mlops_api.services.repair import each
 from mlops_api.services.sequences import Sequences
 from mlops_contracts.dataset import DatasetReport, Finding, Preview, Profile, Quality
 
-_ALL = "dataset"
 _ATTEMPTS = 20
-
-
-class StoredDataset(DatasetSummary):
-    """The record: the summary and what clients do not see."""
-
-    upload_id: str
-
-    def used_by(self, job: str) -> "StoredDataset":
-        """To be written with the job: the new revision makes a deletion that did not see the job fail."""
-        return self.model_copy(update={"last_used_by": job})
-
-
-def raw_key(name: str, number: int) -> str:
-    return f"datasets/{name}/{number}/raw"
-
-
-def table_prefix(name: str, number: int) -> str:
-    return f"datasets/{name}/{number}/table"
-
-
-def dataset_collection(records: RecordStore) -> Collection[StoredDataset]:
-    def places(value: StoredDataset) -> Mapping[Index, Place]:
-        return {
-            "all": Place(_ALL, value.created_at),
-            "group": Place(f"{_ALL}/{value.name}", f"{value.number:09d}"),
-            "status": Place(f"{_ALL}/{value.status}", value.created_at),
-        }
-
-    return Collection(
-        records, "dataset", StoredDataset, what="dataset version", key=lambda value: value.version, places=places
-    )
 
 
 class DatasetService:
@@ -96,13 +59,16 @@ class DatasetService:
     ) -> None:
         self._records = records
         self._objects = objects
-        self._processing = processing
         self._activity = activity
         self._idempotency = idempotency
         self._policy = policy
         self._clock = clock
         self._datasets = dataset_collection(records)
+        self._files = DatasetFiles(objects)
         self._sequences = Sequences(records, "dataset-name")
+        self.validation = DatasetValidation(
+            records=records, objects=objects, processing=processing, activity=activity, policy=policy
+        )
 
     # ---- upload
 
@@ -148,8 +114,8 @@ class DatasetService:
         return CreatedDataset(**dataset.model_dump(), upload=_upload(upload))
 
     def _created(self, dataset: StoredDataset) -> CreatedDataset:
-        upload = self.upload(dataset.version) if dataset.status == "AwaitingUpload" else None
-        return CreatedDataset(**dataset.model_dump(), upload=upload)
+        waits = dataset.status == "AwaitingUpload" and not self._files.has_raw(dataset)
+        return CreatedDataset(**dataset.model_dump(), upload=self.upload(dataset.version) if waits else None)
 
     def upload(self, version: str) -> Upload:
         """Fresh URLs for an upload under way; parts that arrived carry their etag.
@@ -159,7 +125,12 @@ class DatasetService:
         dataset = self._get(version).value
         if dataset.status != "AwaitingUpload":
             raise Conflict(f"{version} is {dataset.status}: it has its file already.", status_now=dataset.status)
-        return _upload(self._objects.resume_upload(dataset.upload_id, expires_in=self._policy.upload_seconds))
+        if self._files.has_raw(dataset):
+            raise Conflict(f"All parts have arrived: POST /datasets/{dataset.version}/complete once more.")
+        try:
+            return _upload(self._objects.resume_upload(dataset.upload_id, expires_in=self._policy.upload_seconds))
+        except NotFound as error:
+            raise _expired(dataset) from error
 
     def complete(self, by: Principal, version: str, request: CompleteUpload) -> DatasetSummary:
         """Make the file visible and start validation. A repeat answers the state it led to."""
@@ -173,7 +144,7 @@ class DatasetService:
             self._records.write([self._datasets.to_put(stored.with_value(dataset)), entry])
         except RevisionMismatch:
             return _summary(self._get(version).value)
-        self._start_validation(dataset)
+        self.validation.start(dataset)
         return _summary(dataset)
 
     def _assemble(self, dataset: StoredDataset, parts: list[tuple[int, str]]) -> None:
@@ -181,81 +152,30 @@ class DatasetService:
             self._objects.complete_upload(dataset.upload_id, parts)
         except NotFound:
             # Completed by an earlier call that died before it could write the record: then the file is there.
-            try:
-                self._objects.info(raw_key(dataset.name, dataset.number))
-            except NotFound as error:
-                raise Conflict(
-                    f"The upload of {dataset.version} has expired. Create a new version and send the file again."
-                ) from error
-
-    # ---- validation
-
-    def _start_validation(self, dataset: StoredDataset) -> None:
-        self._processing.start(
-            ProcessingSpec(
-                job=_job(dataset),
-                input_key=raw_key(dataset.name, dataset.number),
-                filename=dataset.filename,
-                sha256=dataset.sha256,
-                output_prefix=table_prefix(dataset.name, dataset.number),
-                max_runtime_seconds=self._policy.processing_seconds,
-            )
-        )
-
-    def on_processing_change(self, job: str) -> None:
-        """React to a processing job's event: once it has ended, write the verdict. Repeats change nothing."""
-        name, _, number = job.rpartition("-v")
-        self._settle(version_id(name, int(number)))
-
-    def reconcile(self) -> None:
-        """Make good what a crash left undone: every Validating version has a job, every ended job its verdict."""
-        for dataset in list(self._datasets.every("status", f"{_ALL}/Validating")):
-            self._start_validation(dataset)
-            self._settle(dataset.version)
+            if not self._files.has_raw(dataset):
+                raise _expired(dataset) from None
 
     def sweep(self) -> int:
         """Drop uploads that were not completed in time, with their versions; the number dropped."""
         oldest = rfc3339(self._clock() - timedelta(seconds=self._policy.upload_seconds))
         self._objects.sweep_uploads(self._policy.upload_seconds)
-        dropped = 0
-        for dataset in list(self._datasets.every("status", f"{_ALL}/AwaitingUpload")):
-            if dataset.created_at >= oldest:
-                break
-            self._records.write([Delete("dataset", dataset.version)])
-            self._objects.abort_upload(dataset.upload_id)
-            dropped += 1
-        return dropped
+        waiting = list(self._datasets.every("status", f"{DATASETS}/AwaitingUpload"))
+        old = [dataset.version for dataset in waiting if dataset.created_at < oldest]
+        dropped: list[str] = []
+        each(old, lambda version: self._drop(version, dropped))
+        return len(dropped)
 
-    def _settle(self, version: str) -> None:
+    def _drop(self, version: str, dropped: list[str]) -> None:
         stored = self._datasets.find(version)
-        if stored is None or stored.value.status != "Validating":
+        if stored is None or stored.value.status != "AwaitingUpload":
             return
-        state = self._processing.describe(_job(stored.value))
-        if state.status not in TERMINAL:
-            return
-        dataset = self._verdict(stored.value, state.status == "Completed", state.failure_reason)
-        entry = self._activity.entry(
-            PLATFORM, f"dataset.{dataset.status.lower()}", version, path=f"/datasets/{version}"
-        )
         try:
-            self._records.write([self._datasets.to_put(stored.with_value(dataset)), entry])
+            self._records.write([Delete("dataset", version, stored.revision)])
         except RevisionMismatch:
-            return  # the same event, delivered twice at once: the other delivery wrote the verdict
-
-    def _verdict(self, dataset: StoredDataset, completed: bool, failure_reason: str | None) -> StoredDataset:
-        if not completed:
-            reason = failure_reason or "validation was stopped"
-            return dataset.model_copy(update={"status": "Rejected", "failure_reason": reason, "violation_count": 1})
-        report = self.report(dataset)
-        return dataset.model_copy(
-            update={
-                "status": "Rejected" if report.quality.violations else "Ready",
-                "rows": report.rows,
-                "column_count": len(report.columns),
-                "violation_count": report.quality.violation_count,
-                "warning_count": len(report.quality.warnings),
-            }
-        )
+            return  # it was completed at the last moment
+        self._objects.abort_upload(stored.value.upload_id)
+        self._files.delete(stored.value)
+        dropped.append(version)
 
     # ---- reading
 
@@ -267,25 +187,25 @@ class DatasetService:
             return DatasetVersion(**dataset.model_dump(), quality=quality)
         if dataset.status not in ("Ready", "Rejected"):
             return DatasetVersion(**dataset.model_dump())
-        report = self.report(dataset)
+        report = self._files.report(dataset)
         return DatasetVersion(**dataset.model_dump(), columns=list(report.columns), quality=report.quality)
 
     def page(self, *, name: str | None, status: DatasetStatus | None, limit: int, token: str | None) -> DatasetPage:
         """Newest first. `name` and `status` cannot be combined: the name's versions are few, filter them there."""
         if name is not None:
-            page = self._datasets.page("group", f"{_ALL}/{name}", limit=limit, token=token)
+            page = self._datasets.page("group", f"{DATASETS}/{name}", limit=limit, token=token)
         elif status is not None:
-            page = self._datasets.page("status", f"{_ALL}/{status}", limit=limit, token=token)
+            page = self._datasets.page("status", f"{DATASETS}/{status}", limit=limit, token=token)
         else:
-            page = self._datasets.page("all", _ALL, limit=limit, token=token)
+            page = self._datasets.page("all", DATASETS, limit=limit, token=token)
         kept = [value for value in page.values if status in (None, value.status)]
         return DatasetPage(datasets=[_summary(value) for value in kept], next_token=page.next_token)
 
     def profile(self, version: str) -> Profile:
-        return Profile.model_validate_json(self._table_file(self.ready(version).value, "profile.json"))
+        return Profile.model_validate_json(self._files.table_file(self.ready(version).value, "profile.json"))
 
     def preview(self, version: str) -> Preview:
-        return Preview.model_validate_json(self._table_file(self.ready(version).value, "preview.json"))
+        return Preview.model_validate_json(self._files.table_file(self.ready(version).value, "preview.json"))
 
     def quality(self, version: str) -> Quality:
         return self.get(version).quality
@@ -310,7 +230,7 @@ class DatasetService:
 
     def report(self, dataset: StoredDataset) -> DatasetReport:
         """What validation found out about its columns."""
-        return DatasetReport.model_validate_json(self._table_file(dataset, "dataset.json"))
+        return self._files.report(dataset)
 
     def use(self, stored: Stored[StoredDataset], job: str) -> Put:
         """The write that goes with a new job's own, so that the version cannot be deleted unseen."""
@@ -332,16 +252,11 @@ class DatasetService:
                 used_by=[record.key for record in users],
             )
         if stored.value.status == "Validating":
-            self._processing.stop(_job(stored.value))
+            self.validation.stop(stored.value)
         entry = self._activity.entry(by, "dataset.delete", version)
         self._records.write([Delete("dataset", stored.value.version, stored.revision), entry])
         self._objects.abort_upload(stored.value.upload_id)
-        self._delete_files(stored.value)
-
-    def _delete_files(self, dataset: StoredDataset) -> None:
-        self._objects.delete(raw_key(dataset.name, dataset.number))
-        for info in self._objects.list(table_prefix(dataset.name, dataset.number) + "/").objects:
-            self._objects.delete(info.key)
+        self._files.delete(stored.value)
 
     # ---- helpers
 
@@ -352,14 +267,16 @@ class DatasetService:
         return self._datasets.get(version)
 
     def _latest(self, name: str) -> Stored[StoredDataset]:
-        newest = self._datasets.page("group", f"{_ALL}/{name}", limit=20).values
-        for value in newest:
-            if value.status == "Ready":
-                return self._datasets.get(value.version)
+        token: str | None = None
+        while True:
+            page = self._datasets.page("group", f"{DATASETS}/{name}", limit=50, token=token)
+            for value in page.values:
+                if value.status == "Ready":
+                    return self._datasets.get(value.version)
+            token = page.next_token
+            if token is None:
+                break
         raise NotFound(f"No version of dataset {name!r} is Ready. Upload one: mlops data upload FILE --name {name}")
-
-    def _table_file(self, dataset: StoredDataset, name: str) -> bytes:
-        return self._objects.read(f"{table_prefix(dataset.name, dataset.number)}/{name}")
 
     @staticmethod
     def _move(stored: Stored[StoredDataset], status: DatasetStatus) -> StoredDataset:
@@ -374,8 +291,8 @@ def _check_ready(dataset: StoredDataset) -> None:
         )
 
 
-def _job(dataset: StoredDataset) -> str:
-    return f"{dataset.name}-v{dataset.number}"
+def _expired(dataset: StoredDataset) -> Conflict:
+    return Conflict(f"The upload of {dataset.version} has expired. Create a new version and send the file again.")
 
 
 def _summary(dataset: BaseModel) -> DatasetSummary:

@@ -23,7 +23,7 @@ class EventHandler:
         batch: BatchService,
     ) -> None:
         self._reactions: dict[str, tuple[str, Callable[[str], None]]] = {
-            "SageMaker Processing Job State Change": ("ProcessingJobName", datasets.on_processing_change),
+            "SageMaker Processing Job State Change": ("ProcessingJobName", datasets.validation.on_processing_change),
             "SageMaker Training Job State Change": ("TrainingJobName", training.on_training_change),
             "SageMaker Transform Job State Change": ("TransformJobName", batch.on_transform_change),
             "SageMaker Endpoint State Change": ("EndpointName", endpoints.on_endpoint_change),

@@ -6,7 +6,7 @@ from mlops_api.domain.models import Lineage, LineageEdge, LineageNode
 from mlops_api.domain.names import parse_version
 from mlops_api.ports import RecordStore
 from mlops_api.services.batch import transform_collection
-from mlops_api.services.datasets import dataset_collection
+from mlops_api.services.dataset_records import dataset_collection
 from mlops_api.services.endpoints import endpoint_collection
 from mlops_api.services.model_records import ModelResolver, StoredVersion
 from mlops_api.services.training import job_collection

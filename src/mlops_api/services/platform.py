@@ -15,6 +15,7 @@ from mlops_api.services.inference import InferenceService
 from mlops_api.services.lineage import LineageService
 from mlops_api.services.principal import Principal
 from mlops_api.services.registry import RegistryService
+from mlops_api.services.repair import each
 from mlops_api.services.training import TrainingService
 
 
@@ -46,7 +47,12 @@ class Platform:
 
     def reconcile(self) -> None:
         """Make good what crashes left undone. Harmless at any time; run at start and on a schedule."""
-        self.datasets.reconcile()
-        self.training.reconcile()
-        self.endpoints.reconcile()
-        self.batch.reconcile()
+        each(
+            [
+                self.datasets.validation.reconcile,
+                self.training.reconcile,
+                self.endpoints.reconcile,
+                self.batch.reconcile,
+            ],
+            lambda reconcile: reconcile(),
+        )

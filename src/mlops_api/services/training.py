@@ -29,7 +29,8 @@ from mlops_api.domain.training import (
 from mlops_api.ports import Index, JobState, Place, RecordStore, TrainingRunner, TrainingSpec
 from mlops_api.services.activity import ActivityLog
 from mlops_api.services.collection import Collection, Stored
-from mlops_api.services.datasets import DatasetService, StoredDataset, table_prefix
+from mlops_api.services.dataset_records import StoredDataset, table_prefix
+from mlops_api.services.datasets import DatasetService
 from mlops_api.services.idempotency import Idempotency, IdempotentCall
 from mlops_api.services.principal import PLATFORM, Principal
 from mlops_api.services.registry import RegistryService

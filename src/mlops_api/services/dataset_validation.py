@@ -1,0 +1,119 @@
+"""Validation of an uploaded table by a processing job, and the verdict when it ends.
+
+Validating --job Completed, no violations--> Ready
+           '-otherwise--------------------> Rejected
+"""
+
+import re
+from contextlib import suppress
+from typing import Any
+
+from pydantic import ValidationError
+
+from mlops_api.domain.errors import NotFound, RevisionMismatch
+from mlops_api.domain.names import version_id
+from mlops_api.domain.training import TERMINAL
+from mlops_api.ports import JobState, ObjectStore, ProcessingRunner, ProcessingSpec, RecordStore
+from mlops_api.services.activity import ActivityLog
+from mlops_api.services.dataset_records import (
+    DATASETS,
+    DatasetFiles,
+    StoredDataset,
+    dataset_collection,
+    raw_key,
+    table_prefix,
+)
+from mlops_api.services.policy import Policy
+from mlops_api.services.principal import PLATFORM
+from mlops_api.services.repair import each
+
+_JOB = re.compile(r"(?P<name>.+)-v(?P<number>[1-9][0-9]{0,8})", re.ASCII)
+
+
+def processing_job(dataset: StoredDataset) -> str:
+    return f"{dataset.name}-v{dataset.number}"
+
+
+class DatasetValidation:
+    def __init__(
+        self,
+        *,
+        records: RecordStore,
+        objects: ObjectStore,
+        processing: ProcessingRunner,
+        activity: ActivityLog,
+        policy: Policy,
+    ) -> None:
+        self._records = records
+        self._processing = processing
+        self._activity = activity
+        self._policy = policy
+        self._datasets = dataset_collection(records)
+        self._files = DatasetFiles(objects)
+
+    def start(self, dataset: StoredDataset) -> None:
+        """Harmless when repeated."""
+        self._processing.start(
+            ProcessingSpec(
+                job=processing_job(dataset),
+                input_key=raw_key(dataset.name, dataset.number),
+                filename=dataset.filename,
+                sha256=dataset.sha256,
+                output_prefix=table_prefix(dataset.name, dataset.number),
+                max_runtime_seconds=self._policy.processing_seconds,
+            )
+        )
+
+    def stop(self, dataset: StoredDataset) -> None:
+        """No error when it has ended or was never started."""
+        with suppress(NotFound):
+            self._processing.stop(processing_job(dataset))
+
+    def on_processing_change(self, job: str) -> None:
+        """React to a processing job's event: once it has ended, write the verdict. Repeats change nothing."""
+        match = _JOB.fullmatch(job)
+        if match is not None:
+            self._settle(version_id(match["name"], int(match["number"])))
+
+    def reconcile(self) -> None:
+        """Make good what a crash left undone: every Validating version has a job, every ended job its verdict."""
+        each(list(self._datasets.every("status", f"{DATASETS}/Validating")), self._repair)
+
+    def _repair(self, dataset: StoredDataset) -> None:
+        self.start(dataset)
+        self._settle(dataset.version)
+
+    def _settle(self, version: str) -> None:
+        stored = self._datasets.find(version)
+        if stored is None or stored.value.status != "Validating":
+            return
+        state = self._processing.describe(processing_job(stored.value))
+        if state.status not in TERMINAL:
+            return
+        dataset = stored.value.model_copy(update=self._verdict(stored.value, state))
+        entry = self._activity.entry(
+            PLATFORM, f"dataset.{dataset.status.lower()}", version, path=f"/datasets/{version}"
+        )
+        try:
+            self._records.write([self._datasets.to_put(stored.with_value(dataset)), entry])
+        except RevisionMismatch:
+            return  # the same event, delivered twice at once: the other delivery wrote the verdict
+
+    def _verdict(self, dataset: StoredDataset, state: JobState) -> dict[str, Any]:
+        if state.status != "Completed":
+            return _broken(state.failure_reason or "validation was stopped")
+        try:
+            report = self._files.report(dataset)
+        except (NotFound, ValidationError) as error:
+            return _broken(f"Validation ended well, but its verdict cannot be read: {error}"[:1024])
+        return {
+            "status": "Rejected" if report.quality.violations else "Ready",
+            "rows": report.rows,
+            "column_count": len(report.columns),
+            "violation_count": report.quality.violation_count,
+            "warning_count": len(report.quality.warnings),
+        }
+
+
+def _broken(reason: str) -> dict[str, Any]:
+    return {"status": "Rejected", "failure_reason": reason, "violation_count": 1}
