@@ -20,14 +20,14 @@ Job = Annotated[str, typer.Argument(help="A training job's name.", show_default=
 Status = Literal["InProgress", "Completed", "Failed", "Stopping", "Stopped"]
 
 _COLUMNS: list[Column] = [
-    ("job", lambda item: item.job),
-    ("status", lambda item: item.status),
-    ("algorithm", lambda item: item.algorithm),
-    ("dataset", lambda item: item.dataset),
-    ("metrics", lambda item: _headline(item.metrics)),
-    ("version", lambda item: item.model_version),
-    ("started", lambda item: moment(item.started_at)),
-    ("by", lambda item: item.created_by),
+    Column("job", lambda item: item.job),
+    Column("status", lambda item: item.status),
+    Column("algorithm", lambda item: item.algorithm),
+    Column("dataset", lambda item: item.dataset),
+    Column("metrics", lambda item: _headline(item.metrics)),
+    Column("version", lambda item: item.model_version),
+    Column("started", lambda item: item.started_at, moment),
+    Column("by", lambda item: item.created_by),
 ]
 
 
@@ -53,7 +53,7 @@ def start(
     validation_fraction: Annotated[float, typer.Option(help="Share of the rows that validate, 0.05 to 0.5.")] = 0.2,
     seed: Annotated[int, typer.Option(help="Same seed, same model.")] = 0,
     instance_type: Annotated[str | None, typer.Option(help="On AWS.")] = None,
-    instance_count: Annotated[int, typer.Option(min=1, help="Machines (locally: processes).")] = 1,
+    instance_count: Annotated[int, typer.Option(min=1, help="Machines; more than one on AWS only.")] = 1,
     spot: Annotated[bool, typer.Option("--spot", help="On AWS: spot instances.")] = False,
     max_runtime: Annotated[int, typer.Option(help="Seconds after which it is stopped.")] = 3600,
     wait: options.Wait = False,
