@@ -37,6 +37,8 @@ class Machine:
     grace: float = 0.5
     slots: Mapping[str, int] = field(default_factory=lambda: {"training": 2, "processing": 1, "transform": 1})
     adopt: bool = True
+    deaf: bool = False
+    """Whether the receiver of events raises."""
     events: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -82,6 +84,8 @@ class Machine:
         return list(procs.working_below(self.root))
 
     def _tell(self, event: Mapping[str, Any]) -> None:
+        if self.deaf:
+            raise RuntimeError("the receiver is down")
         self.events.append(dict(event))
 
 

@@ -124,9 +124,10 @@ def test_no_descriptor_of_the_api_or_the_fork_server_is_inherited(tmp_path: Path
 
 def test_max_runtime_and_stop_hold_without_an_api(own_forks: ForkServer, tmp_path: Path) -> None:
     slow = Run(tmp_path / "slow", "sleep:30", max_runtime=0.3)
-    stubborn = Run(tmp_path / "stubborn", "ignore-term sleep:30")
+    stubborn = Run(tmp_path / "stubborn", "ignore-term print:ready sleep:30")
     pidfds = [slow.launch(own_forks), stubborn.launch(own_forks)]
     stubborn.program_pid()
+    wait_for(lambda: "ready" in stubborn.log)
     own_forks.close()
     (tmp_path / "stubborn/stop").touch()
     ended = slow.wait(pidfds[0])

@@ -4,7 +4,6 @@ import gzip
 import os
 import tarfile
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 from mlops_api.domain.errors import Invalid
@@ -14,11 +13,13 @@ _LEVEL = 1
 """Trees and JSON shrink by nearly as much at 1 as at 9, ten times faster."""
 
 
-def pack(folder: Path, target: Path) -> None:
+def pack(folder: Path, target: Path) -> int:
     """Write the files below `folder`, sorted, without times and owners: equal files give equal bytes.
 
-    What a reader wants first comes first, so that it need not read the whole model to find it.
+    What a reader wants first comes first, so that it need not read the whole model to find it. Returns the number
+    of files.
     """
+    paths = _files(folder)
     target.parent.mkdir(parents=True, exist_ok=True)
     half = target.with_name(target.name + ".part")
     with (
@@ -26,11 +27,12 @@ def pack(folder: Path, target: Path) -> None:
         gzip.GzipFile("", "wb", _LEVEL, raw, mtime=0) as zipped,
         tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
-        for path in _files(folder):
+        for path in paths:
             _add(tar, folder, path)
     with half.open("rb") as written:
         os.fsync(written.fileno())
     half.replace(target)
+    return len(paths)
 
 
 def unpack(archive: Path, folder: Path) -> None:
@@ -44,14 +46,14 @@ def unpack(archive: Path, folder: Path) -> None:
         raise Invalid(f"The model archive cannot be unpacked: {error}.") from error
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def _files(folder: Path) -> list[Path]:
     found = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
 
     def order(path: Path) -> tuple[int, str]:
         name = path.relative_to(folder).as_posix()
         return (_FIRST.index(name) if name in _FIRST else len(_FIRST), name)
 
-    return iter(sorted(found, key=order))
+    return sorted(found, key=order)
 
 
 def _add(tar: tarfile.TarFile, folder: Path, path: Path) -> None:

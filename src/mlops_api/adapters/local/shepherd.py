@@ -33,6 +33,7 @@ _TICK = 1.0
 _OWNER_TICK = 15.0
 _LOCK_WAIT = 5.0
 _WRITE_WAIT = 60.0
+_NO_MODEL = "The program ended without an error but left an empty model folder; see its log."
 
 RANG = signal.SIGUSR1
 """Tells a shepherd to look for its stop file now instead of within a second."""
@@ -76,11 +77,12 @@ def _packed(run: Path, launch: Launch, ended: Ended) -> Ended:
     if not (launch.pack_model and ended.reason == "finished" and ended.code == 0):
         return ended
     (run / PACKING).touch()
+    ml = Path(launch.ml_root)
     try:
-        pack(Path(launch.ml_root, "model"), Path(launch.ml_root, "output", "model.tar.gz"))
+        files = pack(ml / "model", ml / "output" / "model.tar.gz")
     except OSError as error:
         return replace(ended, error=f"The model could not be packed: {error}.", ended_at=_now())
-    return replace(ended, ended_at=_now())
+    return replace(ended, error=None if files else _NO_MODEL, ended_at=_now())
 
 
 def _write_end(ended: Ended, run: Path) -> None:
