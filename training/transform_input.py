@@ -22,8 +22,9 @@ class ScoringTable:
 
     def __init__(self, path: Path, fields: Sequence[Field]) -> None:
         try:
-            # Buffered: without it a whole column chunk, however big, is read at once.
-            self._file = pq.ParquetFile(path, buffer_size=_BUFFER)
+            # Buffered: without it a whole column chunk, however big, is read at once. `pre_buffer` keeps what it
+            # has read until the file is closed.
+            self._file = pq.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False)
         except (pa.ArrowException, OSError) as error:
             raise JobError(f"the table to score cannot be read: {error}") from error
         self._check(fields)

@@ -239,6 +239,14 @@ def test_chunks_have_their_size_whatever_the_row_groups(tmp_path, group, first):
     assert whole["dep_hour"].to_pylist() == table["dep_hour"].to_pylist()[20 * first :]
 
 
+def test_memory_does_not_grow_with_the_file(tmp_path):
+    pq.write_table(flights(100_000), tmp_path / "t.parquet", row_group_size=10_000)
+    before = pa.total_allocated_bytes()
+    table = ScoringTable(tmp_path / "t.parquet", [Field.of(each) for each in FEATURES])
+    held = [pa.total_allocated_bytes() - before for _ in table.chunks(3_000, 0)]
+    assert max(held[20:]) < 1.5 * max(held[:10])
+
+
 KILLED = """
 import os, signal, sys
 from training import transform, transform_parts
