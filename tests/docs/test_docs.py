@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from mlops_api.adapters.local.data_folder import DataFolder
+from mlops_api.app import create_app
+from mlops_api.bootstrap import local_platform
 from mlops_api.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,3 +37,14 @@ def test_make_targets_exist(page: Path) -> None:
 def test_ci_runs_the_readmes_test_command() -> None:
     assert re.search(r"^make test$", (ROOT / "README.md").read_text(), re.MULTILINE)
     assert "make check test" in (ROOT / ".ci/run").read_text()
+
+
+def test_the_api_page_lists_every_operation_and_no_other(tmp_path: Path) -> None:
+    with DataFolder.open(tmp_path / "data") as folder:
+        settings = Settings(data_dir=folder.path)
+        platform = local_platform(settings, folder, "http://127.0.0.1:1")
+        paths = create_app(platform, settings).openapi()["paths"]
+        platform.close()
+    served = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
+    listed = set(re.findall(r"^\| `([A-Z]+ [^`]+)`", (ROOT / "docs/api.md").read_text(), re.MULTILINE))
+    assert listed == served
