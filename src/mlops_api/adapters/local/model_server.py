@@ -16,6 +16,9 @@ from mlops_api.adapters.local.server_client import Reply, ServerClient
 from mlops_api.adapters.local.shepherd import RANG
 from mlops_api.domain.errors import PlatformError, Unavailable
 
+_PING_SECONDS = 0.5
+"""A server that is still loading has its socket already, so a ping waits there; not for long, because the
+deployment may be given up meanwhile."""
 _PING_EVERY = 0.01
 _PING_SLOWEST = 0.1
 _NICENESS = 0
@@ -39,6 +42,7 @@ class ModelServer:
         """Set by mark_ended."""
         self._last_words = ""
         self._client = ServerClient(folder, SOCKET, timeout=timeout)
+        self._pings = ServerClient(folder, SOCKET, timeout=_PING_SECONDS)
         self._lock = threading.Condition()
         self._in_flight = 0
         self._retired = False
@@ -151,11 +155,12 @@ class ModelServer:
     def remove(self) -> None:
         """Drop the folder of a server that has ended."""
         self._client.close()
+        self._pings.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _ping(self) -> bool:
         try:
-            return self._client.request("GET", "/ping").status == 200
+            return self._pings.request("GET", "/ping").status == 200
         except Unavailable:
             return False
 
