@@ -18,15 +18,15 @@ Job = Annotated[str, typer.Argument(help="A batch job's name.", show_default=Fal
 Status = Literal["InProgress", "Completed", "Failed", "Stopping", "Stopped"]
 
 _COLUMNS: list[Column] = [
-    ("job", lambda item: item.transform_job),
-    ("status", lambda item: item.status),
-    ("model", lambda item: item.model_version),
-    ("input", lambda item: item.input),
-    ("rows", lambda item: item.rows),
-    ("done", lambda item: item.done_rows),
-    ("failed", lambda item: item.failed_rows),
-    ("created", lambda item: moment(item.created_at)),
-    ("by", lambda item: item.created_by),
+    Column("job", lambda item: item.transform_job),
+    Column("status", lambda item: item.status),
+    Column("model", lambda item: item.model_version),
+    Column("input", lambda item: item.input),
+    Column("rows", lambda item: item.rows),
+    Column("done", lambda item: item.done_rows),
+    Column("failed", lambda item: item.failed_rows),
+    Column("created", lambda item: item.created_at, moment),
+    Column("by", lambda item: item.created_by),
 ]
 
 

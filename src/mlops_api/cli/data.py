@@ -7,7 +7,7 @@ import typer
 
 from mlops_api.cli import options
 from mlops_api.cli.command import Group
-from mlops_api.cli.output import Column, Outcome, Printer, listing, moment, number, size
+from mlops_api.cli.output import Column, Outcome, Printer, listing, moment, size
 from mlops_api.cli.progress import transferring
 from mlops_api.cli.session import Session
 
@@ -20,14 +20,14 @@ Version = Annotated[str, typer.Argument(help="Such as flights:2, or flights:late
 Status = Literal["AwaitingUpload", "Validating", "Ready", "Rejected"]
 
 _COLUMNS: list[Column] = [
-    ("version", lambda item: item.version),
-    ("status", lambda item: item.status),
-    ("rows", lambda item: item.rows),
-    ("columns", lambda item: item.column_count),
-    ("size", lambda item: size(item.size_bytes)),
-    ("warnings", lambda item: item.warning_count),
-    ("created", lambda item: moment(item.created_at)),
-    ("by", lambda item: item.created_by),
+    Column("version", lambda item: item.version),
+    Column("status", lambda item: item.status),
+    Column("rows", lambda item: item.rows),
+    Column("columns", lambda item: item.column_count),
+    Column("size", lambda item: item.size_bytes, size),
+    Column("warnings", lambda item: item.warning_count),
+    Column("created", lambda item: item.created_at, moment),
+    Column("by", lambda item: item.created_by),
 ]
 
 
@@ -40,12 +40,20 @@ def upload(
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for the validation.")] = False,
 ) -> Outcome:
     """Upload a table as a new version, and validate it. Exit code 4 when it is refused."""
-    with transferring(session, f"Uploading {file.name}") as progress:
-        version = session.client.datasets.upload(file, name=name, resume=resume, wait=False, progress=progress)
+    version = _sent(session, file, name, resume)
     session.say(f"{version.version}: uploaded")
     if not no_wait:
         version = session.client.datasets.wait(version.version)
     return Outcome(version, lambda printer: _show(printer, version))
+
+
+def _sent(session: Session, file: Path, name: str | None, resume: str | None) -> "DatasetVersion":
+    try:
+        with transferring(session, f"Uploading {file.name}") as progress:
+            return session.client.datasets.upload(file, name=name, resume=resume, wait=False, progress=progress)
+    except KeyboardInterrupt as stop:
+        stop.add_note("`mlops data list --status AwaitingUpload` names the version; go on with --resume VERSION.")
+        raise
 
 
 @GROUP.command(
@@ -138,5 +146,5 @@ def _profile_row(column: "ColumnProfile", rows: int) -> list[object]:
     spread = (
         [figures.min, figures.quantiles.get("0.5"), figures.max] if figures else [column.earliest, None, column.latest]
     )
-    top = ", ".join(f"{value.value} ({number(100 * value.count / max(rows, 1))} %)" for value in column.top_values[:3])
+    top = ", ".join(f"{value.value} ({100 * value.count / max(rows, 1):.1f} %)" for value in column.top_values[:3])
     return [column.name, column.type, missing, column.distinct, *spread, top]

@@ -17,12 +17,12 @@ GROUP = Group("endpoints", "Decide which versions answer.")
 Name = Annotated[str, typer.Argument(help="An endpoint; it has its model's name.", show_default=False)]
 
 _COLUMNS: list[Column] = [
-    ("endpoint", lambda item: item.endpoint),
-    ("status", lambda item: item.status),
-    ("serving", lambda item: _variants(item.variants)),
-    ("pending", lambda item: _variants(item.pending)),
-    ("failure", lambda item: item.failure_reason),
-    ("updated", lambda item: moment(item.updated_at)),
+    Column("endpoint", lambda item: item.endpoint),
+    Column("status", lambda item: item.status),
+    Column("serving", lambda item: _variants(item.variants)),
+    Column("pending", lambda item: _variants(item.pending)),
+    Column("failure", lambda item: item.failure_reason),
+    Column("updated", lambda item: item.updated_at, moment),
 ]
 
 
@@ -89,4 +89,4 @@ def _variants(variants: list["Variant"]) -> str | None:
 
 
 def _show(printer: Printer, found: "Endpoint") -> None:
-    printer.pairs({heading: value for heading, get in _COLUMNS if (value := get(found)) is not None})
+    printer.pairs({one.heading: value for one in _COLUMNS if (value := one.show(one.get(found))) is not None})

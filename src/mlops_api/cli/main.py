@@ -5,7 +5,8 @@ Light until a command runs: `mlops --help` imports neither the client nor the se
 
 import os
 import sys
-from typing import Annotated
+from functools import cache
+from typing import Annotated, Any
 
 import typer
 from typer.exceptions import TyperException
@@ -60,7 +61,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _invoke(arguments: list[str]) -> int:
-    command = typer.main.get_command(ROOT.app)
+    command = _tree()
     if not predict.asks_for_json(arguments):
         try:
             command.main(arguments, prog_name="mlops")
@@ -74,6 +75,11 @@ def _invoke(arguments: list[str]) -> int:
         sys.stdout.write(envelope(_named(arguments), error=problem) + "\n")
         return USAGE
     return code if isinstance(code, int) else 0
+
+
+@cache
+def _tree() -> Any:
+    return typer.main.get_command(ROOT.app)
 
 
 def _named(arguments: list[str]) -> str:

@@ -21,15 +21,15 @@ Model = Annotated[str, typer.Argument(help="Such as flights.", show_default=Fals
 Status = Literal["PendingManualApproval", "Approved", "Rejected"]
 
 _COLUMNS: list[Column] = [
-    ("version", lambda item: item.version),
-    ("status", lambda item: item.approval_status),
-    ("aliases", lambda item: ", ".join(item.aliases) or None),
-    ("algorithm", lambda item: item.algorithm),
-    ("objective", lambda item: item.objective),
-    ("value", lambda item: item.metrics.get(item.objective)),
-    ("dataset", lambda item: item.dataset),
-    ("created", lambda item: moment(item.created_at)),
-    ("by", lambda item: item.created_by),
+    Column("version", lambda item: item.version),
+    Column("status", lambda item: item.approval_status),
+    Column("aliases", lambda item: item.aliases, lambda names: ", ".join(names) or None),
+    Column("algorithm", lambda item: item.algorithm),
+    Column("objective", lambda item: item.objective),
+    Column("value", lambda item: item.metrics.get(item.objective)),
+    Column("dataset", lambda item: item.dataset),
+    Column("created", lambda item: item.created_at, moment),
+    Column("by", lambda item: item.created_by),
 ]
 
 

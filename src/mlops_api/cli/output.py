@@ -16,11 +16,17 @@ from typing import Any, Final, Literal, TextIO
 
 SCHEMA_VERSION: Final = 1
 Format = Literal["table", "json", "csv"]
-Column = tuple[str, Callable[[Any], Any]]
-"""Heading and how to get the cell from an item."""
-
 _COUNTED: Final = 1000
 """How many of the items that are not shown are counted at most."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """`get` the value from an item, as CSV has it; `show` it to people."""
+
+    heading: str
+    get: Callable[[Any], Any]
+    show: Callable[[Any], Any] = lambda value: value
 
 
 @dataclass(frozen=True)
@@ -66,9 +72,11 @@ def cell(value: Any) -> str:
 
 
 def number(value: float) -> str:
+    """Four decimals, or fewer where that is the whole number: 0.7312, 39.1, 172."""
     if value == int(value) and abs(value) < 1e15:
         return str(int(value))
-    return f"{value:.4f}" if 1e-3 <= abs(value) < 1e6 else f"{value:.4g}"
+    rounded = f"{value:.4f}" if 1e-3 <= abs(value) < 1e6 else f"{value:.4g}"
+    return min(repr(value), rounded, key=len)
 
 
 def printable(text: str) -> str:
@@ -151,7 +159,8 @@ def listing(
 
     def human(printer: Printer) -> None:
         if shown:
-            printer.table([heading for heading, _ in columns], [[get(item) for _, get in columns] for item in shown])
+            rows = [[column.show(column.get(item)) for column in columns] for item in shown]
+            printer.table([column.heading for column in columns], rows)
         note(None if shown else empty)
         note(f"{'more than ' * (more > _COUNTED)}{min(more, _COUNTED)} more: --all shows them" if more else None)
 
@@ -166,8 +175,8 @@ def note(text: str | None) -> None:
 def _csv(items: Sequence[Any], columns: Sequence[Column]) -> str:
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(heading for heading, _ in columns)
-    writer.writerows([safe_cell(get(item)) for _, get in columns] for item in items)
+    writer.writerow(column.heading for column in columns)
+    writer.writerows([safe_cell(column.get(item)) for column in columns] for item in items)
     return text.getvalue()
 
 

@@ -1,6 +1,6 @@
 """`mlops stats`: the dashboard's figures."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlops_api.cli.command import Group
 from mlops_api.cli.output import Outcome, Printer, cell, moment
@@ -8,6 +8,9 @@ from mlops_api.cli.session import Session
 
 if TYPE_CHECKING:
     from mlops_api.domain.dashboard import DashboardStats, Figure
+
+
+_FIGURES = ("counts", "serving", "cost", "storage")
 
 
 def add_to(group: Group) -> None:
@@ -21,21 +24,28 @@ def stats(session: Session) -> Outcome:
 
 
 def _show(printer: Printer, found: "DashboardStats") -> None:
-    printer.table(
-        ["needs attention", "what", "message", "since"],
-        [[item.id, item.kind, item.message, moment(item.at)] for item in found.needs_attention],
-    )
-    printer.line()
-    printer.table(["running", "status", "progress"], [[j.job, j.status, f"{j.progress:.0%}"] for j in found.running])
-    printer.line()
-    printer.table(
-        ["champion", "objective", "value", "before", "endpoint"],
-        [[c.version, c.objective, c.value, c.previous_value, c.endpoint_status] for c in found.champions],
-    )
-    for title in ("counts", "serving", "cost", "storage"):
+    sections: list[tuple[list[str], list[list[Any]]]] = [
+        (
+            ["needs attention", "what", "message", "since"],
+            [[item.id, item.kind, item.message, moment(item.at)] for item in found.needs_attention],
+        ),
+        (["running", "status", "progress"], [[job.job, job.status, f"{job.progress:.0%}"] for job in found.running]),
+        (
+            ["champion", "objective", "value", "before", "endpoint"],
+            [[c.version, c.objective, c.value, c.previous_value, c.endpoint_status] for c in found.champions],
+        ),
+        *(([title, "", "behind it"], _figures(getattr(found, title))) for title in _FIGURES),
+    ]
+    for headings, rows in sections:
+        if rows:
+            printer.table(headings, rows)
+        else:
+            printer.line(f"{headings[0]}: none")
         printer.line()
-        figures: dict[str, Figure] = getattr(found, title)
-        printer.table([title, "", "behind it"], [[name, _figure(item), item.path] for name, item in figures.items()])
+
+
+def _figures(figures: "dict[str, Figure]") -> list[list[Any]]:
+    return [[name, _figure(item), item.path] for name, item in figures.items()]
 
 
 def _figure(item: "Figure") -> str:

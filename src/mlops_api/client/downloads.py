@@ -60,7 +60,7 @@ def target_path(to: str | os.PathLike[str] | None, default_name: str, *, overwri
     place = Path(to) if to is not None else Path()
     target = place / default_name if place.is_dir() else place
     if target.exists() and not overwrite:
-        raise Conflict(f"{target} exists already. Choose another name, or allow overwriting it.")
+        raise Conflict(f"{target} exists already. Choose another name, or overwrite it (overwrite=True, --force).")
     return target
 
 

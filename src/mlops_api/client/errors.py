@@ -45,7 +45,10 @@ class MLOpsError(Exception):
         self.extra = dict(extra or {})
 
     def __str__(self) -> str:
-        return "\n".join([self.detail, *(f"  {line}" for line in map(describe, self.errors[:10]))])
+        """The detail, and what `errors` add to it: the first ten, and how many there are."""
+        news = [error for error in self.errors if str(error.get("message")) not in self.detail or "row" in error]
+        rest = [f"  and {len(news) - 10} more"] if len(news) > 10 else []
+        return "\n".join([self.detail, *(f"  {line}" for line in map(describe, news[:10])), *rest])
 
 
 class NotFound(MLOpsError):
