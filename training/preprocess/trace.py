@@ -11,8 +11,8 @@ from training.preprocess.findings import Refused
 from training.preprocess.sniff import sniff
 from training.preprocess.survey import open_text
 
-_BAD = re.compile("[\x00\udc80-\udcff]")
-"""NUL, and what errors="surrogateescape" makes of a byte that is not valid UTF-8."""
+_BAD = {"nul_byte": re.compile("\x00"), "invalid_utf8": re.compile("[\udc80-\udcff]")}
+"""By the code of the refusal; errors="surrogateescape" makes U+DC80..U+DCFF of bytes that are not valid UTF-8."""
 _SAMPLE_LINES = 200
 
 
@@ -23,23 +23,24 @@ def placed(refused: Refused, plain: Path, scratch: Path) -> Finding:
     """
     copy = scratch / "utf8"
     path = copy if copy.exists() else plain
-    if refused.finding.code not in ("nul_byte", "invalid_utf8"):
+    bad = _BAD.get(refused.finding.code)
+    if bad is None:
         return refused.finding
     with path.open("rb") as raw:
         skip = 3 if raw.read(3) == codecs.BOM_UTF8 else 0
     with open_text(path, skip, errors="surrogateescape") as file:
         sample = [line for _, line in zip(range(_SAMPLE_LINES), file, strict=False)]
     with open_text(path, skip, errors="surrogateescape") as file:
-        return refused.finding.model_copy(update=_place(file, sniff(sample).delimiter))
+        return refused.finding.model_copy(update=_place(file, sniff(sample).delimiter, bad))
 
 
-def _place(file: Iterator[str], delimiter: str) -> dict[str, str | int | None]:
+def _place(file: Iterator[str], delimiter: str, pattern: re.Pattern[str]) -> dict[str, str | int | None]:
     reader = csv.reader(file, delimiter=delimiter)
     header: list[str] | None = None
     row, line = 0, 1
     try:
         for record in reader:
-            bad = next((place for place, cell in enumerate(record) if _BAD.search(cell)), None)
+            bad = next((place for place, cell in enumerate(record) if pattern.search(cell)), None)
             if bad is not None:
                 name = header[bad] if header and bad < len(header) else None
                 return {"row": row or None, "column": name, "line": line}
