@@ -24,6 +24,9 @@ Array = npt.NDArray[Any]
 STOPPING_SHARE = 0.1
 STOPPING_FROM_ROWS = 200
 """With fewer training rows none are spared for early stopping: all rounds are done."""
+ONE_THREAD_BELOW = 500_000
+"""Cells of the matrix. Each round waits for its threads many times over, which costs a small fit more than they save,
+and very much more on a busy machine."""
 REPORTS = 60
 """Most lines of live metrics, about."""
 
@@ -46,7 +49,8 @@ LOSSES = {
 def fit_boosted(task: FitTask, chosen: XGBoostHyperparameters, progress: Progress) -> Fitted:
     """Boost until the rounds are done or the stopping rows no longer improve; the best round's model.
 
-    Goes on from a checkpoint of the same key. Raises JobStopped between rounds, after a checkpoint.
+    Goes on from a checkpoint of the same key, to the model an unbroken fit gives; with subsample or
+    colsample_bytree below 1 to another draw of it, since XGBoost does not save its generator. Raises JobStopped between rounds, after a checkpoint.
     """
     boosting = _Boosting(task, chosen, progress)
     boosting.run()
@@ -57,6 +61,7 @@ def fit_boosted(task: FitTask, chosen: XGBoostHyperparameters, progress: Progres
 class _Boosting:
     def __init__(self, task: FitTask, chosen: XGBoostHyperparameters, progress: Progress) -> None:
         self.task, self.chosen, self.progress = task, chosen, progress
+        self.threads = task.threads if task.matrix.size >= ONE_THREAD_BELOW else 1
         self.loss = LOSSES[task.problem_type]
         self.report_every = max(1, -(-chosen.n_estimators // REPORTS))
         self.checkpoint = Checkpoint(task.checkpoints, task.checkpoint_key)
@@ -78,7 +83,7 @@ class _Boosting:
     def _quantised(
         self, matrix: Array, y: Array, weight: Array | None, like: xgboost.QuantileDMatrix | None = None
     ) -> xgboost.QuantileDMatrix:
-        return xgboost.QuantileDMatrix(matrix, y, weight=weight, ref=like, nthread=self.task.threads)
+        return xgboost.QuantileDMatrix(matrix, y, weight=weight, ref=like, nthread=self.threads)
 
     def _booster(self) -> xgboost.Booster:
         caches = [each for each in (self.fitted, self.stopping, self.watched) if each is not None]
@@ -102,9 +107,7 @@ class _Boosting:
             "reg_lambda": chosen.reg_lambda,
             "reg_alpha": chosen.reg_alpha,
             "seed": task.seed,
-            # Each round draws by its own number, so a job resumed from a checkpoint draws what it would have drawn.
-            "seed_per_iteration": True,
-            "nthread": task.threads,
+            "nthread": self.threads,
             **({"num_class": task.classes} if task.problem_type == "multiclass" else {}),
         }
 

@@ -107,7 +107,8 @@ class ForestScorer:
     def load(cls, folder: Path, width: int, classes: int, threads: int = 1) -> "ForestScorer":
         """Raises ModelFileError when the file does not fit a matrix of `width` columns and so many classes."""
         try:
-            with np.load(folder / cls.file, allow_pickle=False) as content:
+            # np.load leaves a file open that it was given by name and that is no zip archive.
+            with (folder / cls.file).open("rb") as file, np.load(file, allow_pickle=False) as content:
                 arrays = {name: content[name] for name in _NAMES}
         except (KeyError, ValueError, OSError, EOFError, BadZipFile) as error:
             raise ModelFileError(f"not a forest: {error}") from error
