@@ -86,7 +86,7 @@ def build(
         endpoints=endpoints,
         inference=InferenceService(host=adapters.hosting, registry=registry, figures=figures),
         batch=batch,
-        dashboard=DashboardService(records=records, figures=figures, clock=clock),
+        dashboard=DashboardService(records=records, training=training, figures=figures, clock=clock),
         activity=activity,
         events=EventHandler(datasets=datasets, training=training, endpoints=endpoints, batch=batch),
         authenticate=authenticate,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from mlops_api.domain.errors import AlreadyExists, Conflict, NotFound, RevisionMismatch
+from mlops_api.domain.errors import Conflict, NotFound
 from mlops_api.domain.inference import StartBatch, TransformJob, TransformJobPage
 from mlops_api.domain.models import DownloadUrl
 from mlops_api.domain.names import job_name
@@ -11,15 +11,16 @@ from mlops_api.domain.training import TERMINAL, JobStatus
 from mlops_api.ports import Index, ObjectStore, Place, RecordStore, TransformRunner, TransformSpec, TransformState
 from mlops_api.services.activity import ActivityLog
 from mlops_api.services.collection import Collection, Stored
+from mlops_api.services.contention import until_unbeaten
 from mlops_api.services.dataset_records import table_prefix
 from mlops_api.services.datasets import DatasetService
 from mlops_api.services.idempotency import Idempotency, IdempotentCall
 from mlops_api.services.policy import Policy
 from mlops_api.services.principal import PLATFORM, Principal
 from mlops_api.services.registry import RegistryService
+from mlops_api.services.repair import each
 
 _ALL = "transform-job"
-_ATTEMPTS = 20
 OUTPUT_PREFIX = "transform"
 
 
@@ -73,17 +74,13 @@ class BatchService:
     def start(self, by: Principal, request: StartBatch, idempotency_key: str | None) -> TransformJob:
         """Raises Conflict when the model version is not Approved or the dataset version not Ready."""
         call = self._idempotency.call(by, "start-batch", idempotency_key, request.model_dump_json())
-        for _ in range(_ATTEMPTS):
-            earlier = call.earlier_result()
-            if earlier is not None:
-                return self.get(earlier)
-            try:
-                return self._start_once(by, request, call)
-            except (AlreadyExists, RevisionMismatch):
-                continue  # the same key at the same time, or the dataset was used by another job meanwhile
-        raise Conflict(f"Too many jobs started on {request.input} at once. Try again.")
+        # Another request may claim the same key, or another job use the dataset.
+        return until_unbeaten(lambda: self._start_once(by, request, call), what=request.input)
 
     def _start_once(self, by: Principal, request: StartBatch, call: IdempotentCall) -> TransformJob:
+        earlier = call.earlier_result()
+        if earlier is not None:
+            return self.get(earlier)
         version = self._registry.approved(request.model)
         dataset = self._datasets.ready(request.input)
         now = self._clock()
@@ -128,28 +125,28 @@ class BatchService:
 
     def stop(self, by: Principal, job: str) -> TransformJob:
         """Raises Conflict when it has ended."""
+        stopping = until_unbeaten(lambda: self._mark_stopping(by, job), what=job)
+        self._runner.start(_spec(stopping))  # so that a job whose start was lost in a crash can be stopped
+        self._runner.stop(job)
+        return self.get(job)
+
+    def _mark_stopping(self, by: Principal, job: str) -> StoredTransform:
         stored = self._jobs.get(job)
         if stored.value.status in TERMINAL:
             raise Conflict(f"{job} is {stored.value.status}: it has ended.", status_now=stored.value.status)
-        if stored.value.status == "InProgress":
-            stopping = stored.value.model_copy(update={"status": "Stopping"})
-            entry = self._activity.entry(by, "batch.stop", job, path=f"/inference/batch/{job}")
-            self._records.write([self._jobs.to_put(stored.with_value(stopping)), entry])
-        self._runner.start(_spec(stored.value))  # so that a job whose start was lost in a crash can be stopped
-        self._runner.stop(job)
-        return self.get(job)
+        if stored.value.status == "Stopping":
+            return stored.value
+        stopping = stored.value.model_copy(update={"status": "Stopping"})
+        entry = self._activity.entry(by, "batch.stop", job, path=f"/inference/batch/{job}")
+        self._records.write([self._jobs.to_put(stored.with_value(stopping)), entry])
+        return stopping
 
     # ---- events
 
     def on_transform_change(self, job: str) -> None:
         """React to a transform job's event: once it has ended, write how. Repeats change nothing."""
-        for _ in range(_ATTEMPTS):
-            try:
-                self._settle(job)
-            except RevisionMismatch:
-                continue  # a stop or another delivery came between
-            return
-        raise Conflict(f"{job} could not be settled: too many writers at once.")
+        # A stop or another delivery may come between.
+        until_unbeaten(lambda: self._settle(job), what=job)
 
     def _settle(self, job: str) -> None:
         stored = self._jobs.find(job)
@@ -170,12 +167,14 @@ class BatchService:
 
     def reconcile(self) -> None:
         """Make good what a crash left undone."""
-        for status in ("InProgress", "Stopping"):
-            for job in list(self._jobs.every("status", f"{_ALL}/{status}")):
-                self._runner.start(_spec(job))
-                if job.status == "Stopping":
-                    self._runner.stop(job.transform_job)
-                self.on_transform_change(job.transform_job)
+        statuses = ("InProgress", "Stopping")
+        each([job for status in statuses for job in self._jobs.every("status", f"{_ALL}/{status}")], self._repair)
+
+    def _repair(self, job: StoredTransform) -> None:
+        self._runner.start(_spec(job))
+        if job.status == "Stopping":
+            self._runner.stop(job.transform_job)
+        self.on_transform_change(job.transform_job)
 
     def _live(self, job: StoredTransform) -> TransformJob:
         if job.status in TERMINAL:

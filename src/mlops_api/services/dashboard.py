@@ -11,7 +11,7 @@ from mlops_api.services.dataset_records import dataset_collection
 from mlops_api.services.endpoints import endpoint_collection
 from mlops_api.services.model_records import MODELS, ModelRecord, ModelResolver, StoredVersion
 from mlops_api.services.serving_figures import ServingFigures
-from mlops_api.services.training import StoredJob, job_collection
+from mlops_api.services.training import StoredJob, TrainingService, job_collection
 
 _LISTED = 20
 _SUMMED = 1000
@@ -20,8 +20,11 @@ _MONTH = timedelta(days=30)
 
 
 class DashboardService:
-    def __init__(self, *, records: RecordStore, figures: ServingFigures, clock: Clock) -> None:
+    def __init__(
+        self, *, records: RecordStore, training: TrainingService, figures: ServingFigures, clock: Clock
+    ) -> None:
         self._records = records
+        self._training = training
         self._figures = figures
         self._clock = clock
         self._datasets = dataset_collection(records)
@@ -139,10 +142,12 @@ class DashboardService:
     # ---- what goes on
 
     def _running(self) -> list[RunningJob]:
-        page = self._jobs.page("status", "training-job/InProgress", limit=_LISTED)
+        page = self._training.page(
+            model=None, status="InProgress", by_metric=False, descending=True, limit=_LISTED, token=None
+        )
         return [
             RunningJob(job=job.job, status=job.status, progress=job.progress, path=f"/training/jobs/{job.job}")
-            for job in page.values
+            for job in page.jobs
         ]
 
     def _champions(self) -> list[ChampionFigure]:

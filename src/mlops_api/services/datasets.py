@@ -4,7 +4,6 @@ The file goes from the client to the object store by signed URLs; the `preproces
 writes its verdict next to it (see dataset_validation).
 """
 
-from collections.abc import Callable
 from datetime import timedelta
 
 from pydantic import BaseModel
@@ -20,13 +19,14 @@ from mlops_api.domain.datasets import (
     Upload,
     UploadPart,
 )
-from mlops_api.domain.errors import AlreadyExists, Conflict, NotFound, RevisionMismatch, TooLarge
+from mlops_api.domain.errors import Conflict, NotFound, RevisionMismatch, TooLarge
 from mlops_api.domain.models import DownloadUrl
 from mlops_api.domain.names import parse_version, version_id
 from mlops_api.domain.times import Clock, rfc3339
 from mlops_api.ports import Delete, ObjectStore, ProcessingRunner, Put, RecordStore, SignedUpload
 from mlops_api.services.activity import ActivityLog
 from mlops_api.services.collection import Stored
+from mlops_api.services.contention import until_unbeaten
 from mlops_api.services.dataset_records import (
     DATASETS,
     DatasetFiles,
@@ -35,14 +35,12 @@ from mlops_api.services.dataset_records import (
     raw_key,
 )
 from mlops_api.services.dataset_validation import DatasetValidation
-from mlops_api.services.idempotency import Idempotency
+from mlops_api.services.idempotency import Idempotency, IdempotentCall
 from mlops_api.services.policy import Policy
 from mlops_api.services.principal import Principal
 from mlops_api.services.repair import each
 from mlops_api.services.sequences import Sequences
 from mlops_contracts.dataset import DatasetReport, Finding, Preview, Profile, Quality
-
-_ATTEMPTS = 20
 
 
 class DatasetService:
@@ -80,17 +78,13 @@ class DatasetService:
                 "are taken (setting MLOPS_MAX_UPLOAD_BYTES)."
             )
         call = self._idempotency.call(by, "create-dataset", idempotency_key, request.model_dump_json())
-        for _ in range(_ATTEMPTS):
-            earlier = call.earlier_result()
-            if earlier is not None:
-                return self._created(self._datasets.get(earlier).value)
-            try:
-                return self._create_once(by, request, call.writes)
-            except (AlreadyExists, RevisionMismatch):
-                continue  # another request took the number, or claimed the same key: look again
-        raise Conflict(f"Too many uploads to {request.name} at once. Try again.")
+        # Another request may take the number, or claim the same key.
+        return until_unbeaten(lambda: self._create_once(by, request, call), what=f"dataset {request.name}")
 
-    def _create_once(self, by: Principal, request: CreateDataset, claim: Callable[[str], list[Put]]) -> CreatedDataset:
+    def _create_once(self, by: Principal, request: CreateDataset, call: IdempotentCall) -> CreatedDataset:
+        earlier = call.earlier_result()
+        if earlier is not None:
+            return self._created(self._datasets.get(earlier).value)
         number, take_number = self._sequences.next(request.name)
         version = version_id(request.name, number)
         upload = self._objects.start_upload(
@@ -107,7 +101,7 @@ class DatasetService:
         )
         entry = self._activity.entry(by, "dataset.create", version, path=f"/datasets/{version}")
         try:
-            self._records.write([take_number, self._datasets.to_put(Stored(dataset, 0)), entry, *claim(version)])
+            self._records.write([take_number, self._datasets.to_put(Stored(dataset, 0)), entry, *call.writes(version)])
         except Conflict:
             self._objects.abort_upload(upload.upload_id)
             raise

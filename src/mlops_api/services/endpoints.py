@@ -10,6 +10,7 @@ does not answer.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from mlops_api.domain.errors import Conflict, Invalid, NotFound, RevisionMismatch
 from mlops_api.domain.inference import Endpoint, EndpointPage, EndpointStatus, PutEndpoint, Variant
@@ -17,7 +18,6 @@ from mlops_api.domain.names import parse_version, version_id
 from mlops_api.domain.times import Clock, rfc3339
 from mlops_api.ports import (
     Check,
-    Delete,
     EndpointHost,
     EndpointState,
     Index,
@@ -28,16 +28,21 @@ from mlops_api.ports import (
 )
 from mlops_api.services.activity import ActivityLog
 from mlops_api.services.collection import Collection, Stored
+from mlops_api.services.contention import until_unbeaten
 from mlops_api.services.model_records import ModelRecord, ModelResolver, StoredVersion
 from mlops_api.services.principal import PLATFORM, Principal
+from mlops_api.services.repair import each
 
 _ALL = "endpoint"
-_ATTEMPTS = 20
 
 
 class StoredEndpoint(Endpoint):
-    """The record: the endpoint and the champion change that waits for the pending deployment."""
+    """The record: the endpoint and the champion change that waits for the pending deployment.
 
+    `launched`: the host was asked for what is pending, so a failure it reports is of this deployment.
+    """
+
+    launched: bool = False
     promote: int | None = None
     rollback: bool = False
 
@@ -89,6 +94,11 @@ class EndpointService:
         """
         if len({variant.variant for variant in request.variants}) < len(request.variants):
             raise Invalid("Two variants have the same name. Give each its own.")
+        until_unbeaten(lambda: self._put_once(by, endpoint, request), what=endpoint)
+        self.launch(endpoint)
+        return self.get(endpoint)
+
+    def _put_once(self, by: Principal, endpoint: str, request: PutEndpoint) -> None:
         versions = [self._approved(endpoint, variant.model_version) for variant in request.variants]
         variants = [
             Variant(variant=asked.variant, model_version=stored.value.version, weight=asked.weight)
@@ -100,8 +110,6 @@ class EndpointService:
         }
         writes = self.plan(by, endpoint, variants, promote=promote)
         self._records.write([*writes, *checks.values()])
-        self.launch(endpoint)
-        return self.get(endpoint)
 
     def _approved(self, endpoint: str, version: str) -> Stored[StoredVersion]:
         stored = self._resolver.version(parse_version(version))
@@ -125,8 +133,11 @@ class EndpointService:
             StoredEndpoint(endpoint=model, model=model, status="Creating", variants=[], created_at=now, updated_at=now),
             0,
         )
+        if base.value.status == "Deleting":
+            raise Conflict(f"The endpoint {model} is being deleted. Try again in a moment.", status_now="Deleting")
         endpoint = base.value.model_copy(
             update={
+                "launched": False,
                 "status": "Updating" if base.value.variants else "Creating",
                 "pending": list(variants),
                 "promote": promote,
@@ -143,7 +154,16 @@ class EndpointService:
         """Ask the host for what the record says is pending; harmless when repeated."""
         found = self._endpoints.find(endpoint)
         if found is not None and found.value.pending:
-            self._host.deploy(endpoint, [self._spec(variant) for variant in found.value.pending])
+            self._ask_host(found)
+            self.on_endpoint_change(endpoint)  # what serves already is deployed at once, and makes no event
+
+    def _ask_host(self, stored: Stored[StoredEndpoint]) -> None:
+        endpoint = stored.value
+        self._host.deploy(endpoint.endpoint, [self._spec(variant) for variant in endpoint.pending])
+        if endpoint.launched:
+            return
+        with suppress(RevisionMismatch):  # settled or replaced already
+            self._endpoints.save(stored.with_value(endpoint.model_copy(update={"launched": True})))
 
     def _spec(self, variant: Variant) -> VariantSpec:
         version = self._resolver.versions.get(variant.model_version).value
@@ -151,22 +171,34 @@ class EndpointService:
 
     def delete(self, by: Principal, endpoint: str) -> None:
         """Stop serving; the champion keeps its alias. Raises NotFound."""
+        until_unbeaten(lambda: self._mark_deleting(by, endpoint), what=endpoint)
+        self._finish_deleting(endpoint)
+
+    def _mark_deleting(self, by: Principal, endpoint: str) -> None:
+        """Written first, so that a crash before the host was told cannot leave servers nobody knows of."""
         stored = self._endpoints.get(endpoint)
+        if stored.value.status == "Deleting":
+            return
+        now = rfc3339(self._clock())
+        doomed = stored.value.model_copy(
+            update={"status": "Deleting", "pending": [], "promote": None, "failure_reason": None, "updated_at": now}
+        )
         entry = self._activity.entry(by, "endpoint.delete", endpoint)
-        self._records.write([Delete("endpoint", endpoint, stored.revision), entry])
+        self._records.write([self._endpoints.to_put(stored.with_value(doomed)), entry])
+
+    def _finish_deleting(self, endpoint: str) -> None:
         self._host.delete(endpoint)
+        stored = self._endpoints.find(endpoint)
+        if stored is not None and stored.value.status == "Deleting":
+            with suppress(RevisionMismatch):  # another deletion was quicker
+                self._records.delete("endpoint", endpoint, stored.revision)
 
     # ---- events
 
     def on_endpoint_change(self, endpoint: str) -> None:
         """React to the host's event: record how a deployment ended. Repeats change nothing."""
-        for _ in range(_ATTEMPTS):
-            try:
-                self._settle(endpoint)
-            except RevisionMismatch:
-                continue  # another deployment or another delivery came between: judge again
-            return
-        raise Conflict(f"endpoint {endpoint} could not be settled: too many writers at once.")
+        # Another deployment or another delivery may come between: judge again then.
+        until_unbeaten(lambda: self._settle(endpoint), what=endpoint)
 
     def _settle(self, endpoint: str) -> None:
         stored = self._endpoints.find(endpoint)
@@ -175,16 +207,16 @@ class EndpointService:
         try:
             state = self._host.describe(endpoint)
         except NotFound:
-            self.launch(endpoint)  # recorded, but the host was never asked
+            self._ask_host(stored)  # recorded, but the host was never asked
             return
-        if state.pending or state.status in ("Creating", "Updating"):
+        if state.pending or state.status in ("Creating", "Updating", "Deleting"):
             return
         if _key(state.serving) == _pending_key(stored.value):
             self._succeed(stored)
-        elif state.failure_reason is not None:
+        elif state.failure_reason is not None and stored.value.launched:
             self._fail(stored, state)
         else:
-            self.launch(endpoint)
+            self._ask_host(stored)
 
     def _succeed(self, stored: Stored[StoredEndpoint]) -> None:
         before = stored.value
@@ -238,10 +270,14 @@ class EndpointService:
 
     def reconcile(self) -> None:
         """Make good what a crash left undone: pending deployments are launched and settled, lost ones restored."""
-        for endpoint in list(self._endpoints.every("all", _ALL)):
-            self.launch(endpoint.endpoint)
-            self.on_endpoint_change(endpoint.endpoint)
-            self._restore(endpoint)
+        each(list(self._endpoints.every("all", _ALL)), self._repair)
+
+    def _repair(self, endpoint: StoredEndpoint) -> None:
+        if endpoint.status == "Deleting":
+            self._finish_deleting(endpoint.endpoint)
+            return
+        self.on_endpoint_change(endpoint.endpoint)
+        self._restore(endpoint)
 
     def _restore(self, endpoint: StoredEndpoint) -> None:
         if endpoint.pending or not endpoint.variants:

@@ -115,8 +115,8 @@ def _parse(body: bytes) -> dict[str, Any]:
     unknown = sorted(request.keys() - _KEYS)
     if unknown:
         raise Invalid(
-            f"Unknown key {unknown[0]!r}; known: {', '.join(sorted(_KEYS))}.",
-            [{"field": name, "message": "unknown key"} for name in unknown[:100]],
+            f"Unknown key {unknown[0][:80]!r}; known: {', '.join(sorted(_KEYS))}.",
+            [{"field": name[:80], "message": "unknown key"} for name in unknown[:100]],
         )
     return request
 

@@ -1,15 +1,7 @@
-"""The model registry: versions, approval, aliases, comparison, lineage.
-
-Files of a version, copied out of its bundle when it is registered so that reading them needs no unpacking:
-
-    models/{training job}/manifest.json, evaluation.json, model-card.md
-"""
-
-from collections.abc import Sequence
-from dataclasses import dataclass
+"""The model registry: versions, approval, aliases, comparison. How a version comes to be: registration."""
 
 from mlops_api.domain.comparison import compare
-from mlops_api.domain.errors import Conflict, Forbidden, NotFound
+from mlops_api.domain.errors import Conflict, Forbidden, Invalid, NotFound
 from mlops_api.domain.models import (
     ApprovalStatus,
     Approve,
@@ -29,27 +21,16 @@ from mlops_api.domain.names import CHAMPION, VersionRef, parse_model, parse_vers
 from mlops_api.domain.times import Clock, rfc3339
 from mlops_api.ports import Check, Index, ObjectStore, RecordStore, Write
 from mlops_api.services.activity import ActivityLog
-from mlops_api.services.bundles import read_members
 from mlops_api.services.collection import Stored
+from mlops_api.services.contention import until_unbeaten
 from mlops_api.services.endpoints import EndpointService, champion, single
-from mlops_api.services.idempotency import Idempotency
+from mlops_api.services.idempotency import Idempotency, IdempotentCall
 from mlops_api.services.model_records import VERSIONS, ModelRecord, ModelResolver, StoredVersion
 from mlops_api.services.policy import Policy
 from mlops_api.services.principal import Principal
+from mlops_api.services.registration import Registrar
 from mlops_contracts.bundle import EVALUATION, MANIFEST, MODEL_CARD, Manifest
 from mlops_contracts.evaluation import Evaluation
-from mlops_contracts.hyperparameters import ProblemType
-
-
-@dataclass(frozen=True)
-class Registration:
-    """A version to come: its writes go into the write that completes the training job."""
-
-    version: str
-    metrics: dict[str, float]
-    objective_value: float | None
-    problem_type: ProblemType
-    writes: Sequence[Write]
 
 
 class RegistryService:
@@ -74,53 +55,7 @@ class RegistryService:
         self._resolver = ModelResolver(records)
         self._models = self._resolver.models
         self._versions = self._resolver.versions
-
-    # ---- registering
-
-    def prepare(self, job: str, *, model: str, dataset: str, bundle_key: str, created_by: str) -> Registration:
-        """Read the bundle, keep its reports, and plan the next version of `model`.
-
-        Raises:
-            NotFound, Invalid, pydantic.ValidationError: there is no bundle, or it is not one.
-        """
-        members = read_members(self._objects, bundle_key, {MANIFEST, EVALUATION, MODEL_CARD})
-        manifest = Manifest.model_validate_json(members[MANIFEST])
-        evaluation = Evaluation.model_validate_json(members[EVALUATION])
-        prefix = f"models/{job}"
-        for name, content in members.items():
-            self._objects.put(f"{prefix}/{name}", content)
-        now = rfc3339(self._clock())
-        group = self._models.find(model) or Stored(ModelRecord(model=model, created_at=now), 0)
-        number = group.value.last_number + 1
-        info = self._objects.info(bundle_key)
-        version = StoredVersion(
-            version=version_id(model, number),
-            model=model,
-            number=number,
-            approval_status="PendingManualApproval",
-            algorithm=manifest.algorithm,
-            problem_type=manifest.problem_type,
-            objective=evaluation.objective,
-            metrics=evaluation.metrics,
-            objective_value=evaluation.metrics.get(evaluation.objective),
-            dataset=dataset,
-            training_job=job,
-            created_at=now,
-            created_by=created_by,
-            target=manifest.target,
-            bundle_key=bundle_key,
-            report_prefix=prefix,
-            bundle_etag=info.etag,
-            size_bytes=info.size,
-        )
-        taken = group.with_value(group.value.model_copy(update={"last_number": number}))
-        return Registration(
-            version=version.version,
-            metrics=version.metrics,
-            objective_value=version.objective_value,
-            problem_type=version.problem_type,
-            writes=[self._models.to_put(taken), self._versions.to_put(Stored(version, 0))],
-        )
+        self.registrar = Registrar(records=records, objects=objects, clock=clock)
 
     # ---- reading
 
@@ -182,9 +117,15 @@ class RegistryService:
     def approve(self, by: Principal, version: str, request: Approve, idempotency_key: str | None) -> ModelVersion:
         """Raises Conflict naming the status and what is allowed, Forbidden when a second person must approve."""
         call = self._idempotency.call(by, "approve", idempotency_key, version + request.model_dump_json())
+        approved = until_unbeaten(lambda: self._approve_once(by, version, request, call), what=version)
+        if request.deploy:
+            self._endpoints.launch(parse_version(approved).name)
+        return self.get(approved)
+
+    def _approve_once(self, by: Principal, version: str, request: Approve, call: IdempotentCall) -> str:
         earlier = call.earlier_result()
         if earlier is not None:
-            return self.get(earlier)
+            return earlier
         stored = self._find(version)
         if self._policy.second_approver and stored.value.created_by == by.name:
             raise Forbidden(f"{stored.value.version} was trained by {by.name}: someone else has to approve it.")
@@ -193,12 +134,13 @@ class RegistryService:
             one = single(stored.value.model, stored.value.number)
             writes += self._endpoints.plan(by, stored.value.model, one, promote=stored.value.number)
         self._records.write([*writes, *call.writes(stored.value.version)])
-        if request.deploy:
-            self._endpoints.launch(stored.value.model)
-        return self.get(stored.value.version)
+        return stored.value.version
 
     def reject(self, by: Principal, version: str, request: Reject) -> ModelVersion:
         """Raises Conflict for a version that serves or is the champion: replace it first."""
+        return self.get(until_unbeaten(lambda: self._reject_once(by, version, request), what=version))
+
+    def _reject_once(self, by: Principal, version: str, request: Reject) -> str:
         stored = self._find(version)
         model = self._models.get(stored.value.model)
         found = self._endpoints.find(stored.value.model)
@@ -208,7 +150,7 @@ class RegistryService:
             Check("endpoint", model.value.model, found.revision if found else 0),
         ]
         self._records.write([*self._decide(by, stored, "Rejected", request.comment), *guards])
-        return self.get(stored.value.version)
+        return stored.value.version
 
     def _check_unused(self, version: StoredVersion, model: ModelRecord, serving: set[str]) -> None:
         check_transition(version.version, version.approval_status, "Rejected")
@@ -238,6 +180,12 @@ class RegistryService:
     def set_alias(self, by: Principal, model: str, alias: str, request: SetAlias) -> ModelVersion:
         """Point an alias at a version. `champion` needs an Approved one and, where the model has an endpoint,
         moves once that version answers there."""
+        version = until_unbeaten(lambda: self._set_alias_once(by, model, alias, request), what=model)
+        if alias == CHAMPION:
+            self._endpoints.launch(model)
+        return self.get(version)
+
+    def _set_alias_once(self, by: Principal, model: str, alias: str, request: SetAlias) -> str:
         reference = parse_version(request.version)
         stored = self._resolver.version(reference)
         if reference.name != model:
@@ -247,10 +195,13 @@ class RegistryService:
         group = self._models.get(model)
         changed = group.value.model_copy(update={"aliases": group.value.aliases | {alias: stored.value.number}})
         self._write_model(by, group, changed, "model.alias", f"{alias} -> {stored.value.version}")
-        return self.get(stored.value.version)
+        return stored.value.version
 
     def delete_alias(self, by: Principal, model: str, alias: str) -> None:
         """Raises NotFound, and Conflict for champion, which can only be moved."""
+        until_unbeaten(lambda: self._delete_alias_once(by, model, alias), what=model)
+
+    def _delete_alias_once(self, by: Principal, model: str, alias: str) -> None:
         group = self._models.get(model)
         if alias == CHAMPION:
             raise Conflict("The champion can be moved to another version, not removed.")
@@ -261,6 +212,11 @@ class RegistryService:
 
     def rollback(self, by: Principal, model: str, request: Rollback) -> ModelVersion:
         """The champion goes back to the one before it that is still Approved. Raises Conflict when there is none."""
+        version = until_unbeaten(lambda: self._rollback_once(by, model, request), what=model)
+        self._endpoints.launch(model)
+        return self.get(version)
+
+    def _rollback_once(self, by: Principal, model: str, request: Rollback) -> str:
         group = self._models.get(model).value
         current = group.aliases.get(CHAMPION)
         for number in reversed(group.champions[:-1]):
@@ -269,7 +225,7 @@ class RegistryService:
                 return self._crown(by, stored, request.comment, rollback=True)
         raise Conflict(f"{model} has no earlier approved champion to go back to.", champion=current)
 
-    def _crown(self, by: Principal, stored: Stored[StoredVersion], comment: str, *, rollback: bool) -> ModelVersion:
+    def _crown(self, by: Principal, stored: Stored[StoredVersion], comment: str, *, rollback: bool) -> str:
         version = stored.value
         if version.approval_status != "Approved":
             raise Conflict(
@@ -283,12 +239,11 @@ class RegistryService:
             one = single(version.model, version.number)
             plan = self._endpoints.plan(by, version.model, one, promote=version.number, rollback=rollback)
             self._records.write([*plan, guard, entry])
-            self._endpoints.launch(version.model)
         else:
             group = self._models.get(version.model)
             crowned = champion(group.value, version.number, rollback)
             self._records.write([self._models.to_put(group.with_value(crowned)), guard, entry])
-        return self.get(version.version)
+        return version.version
 
     def _write_model(
         self, by: Principal, group: Stored[ModelRecord], changed: ModelRecord, action: str, detail: str
@@ -310,8 +265,8 @@ class RegistryService:
         return version
 
     def version_for(self, reference: VersionRef) -> str:
-        """The id of the version a reference means."""
-        return version_id(reference.name, self._resolver.number(reference))
+        """The id of the version a reference means. Raises NotFound."""
+        return self._resolver.version(reference).value.version
 
     # ---- helpers
 
@@ -333,7 +288,7 @@ def _versions_of(endpoint: object) -> set[str]:
 def _partition(model: str | None, status: ApprovalStatus | None, by_metric: bool) -> tuple[Index, str]:
     if by_metric:
         if model is None or status is not None:
-            raise Conflict("sort=metric ranks the versions of one model: give model, leave out approval_status.")
+            raise Invalid("sort=metric ranks the versions of one model: give model, leave out approval_status.")
         return "rank", f"{VERSIONS}/{model}"
     if model is not None:
         return ("group_status", f"{VERSIONS}/{model}/{status}") if status else ("group", f"{VERSIONS}/{model}")

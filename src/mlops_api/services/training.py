@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mlops_api.domain.errors import AlreadyExists, Conflict, Invalid, NotFound, RevisionMismatch
+from mlops_api.domain.errors import Conflict, Invalid, NotFound
 from mlops_api.domain.names import job_name
 from mlops_api.domain.ordering import sortable
 from mlops_api.domain.times import Clock, rfc3339
@@ -29,17 +29,19 @@ from mlops_api.domain.training import (
 from mlops_api.ports import Index, JobState, Place, RecordStore, TrainingRunner, TrainingSpec
 from mlops_api.services.activity import ActivityLog
 from mlops_api.services.collection import Collection, Stored
+from mlops_api.services.contention import until_unbeaten
 from mlops_api.services.dataset_records import StoredDataset, table_prefix
 from mlops_api.services.datasets import DatasetService
 from mlops_api.services.idempotency import Idempotency, IdempotentCall
 from mlops_api.services.principal import PLATFORM, Principal
+from mlops_api.services.registration import Source
 from mlops_api.services.registry import RegistryService
+from mlops_api.services.repair import each
 from mlops_api.services.training_request import check_request
 from mlops_contracts.hyperparameters import HYPERPARAMETERS, PROBLEM_TYPES
 from mlops_contracts.job import JobConfig, encode
 
 _ALL = "training-job"
-_ATTEMPTS = 20
 OUTPUT_PREFIX = "training"
 
 _TITLES = {"random_forest": "Random forest", "xgboost": "XGBoost", "logistic_regression": "Logistic regression"}
@@ -112,17 +114,13 @@ class TrainingService:
 
     def start(self, by: Principal, request: StartTraining, idempotency_key: str | None) -> TrainingJob:
         call = self._idempotency.call(by, "start-training", idempotency_key, request.model_dump_json())
-        for _ in range(_ATTEMPTS):
-            earlier = call.earlier_result()
-            if earlier is not None:
-                return self.get(earlier)
-            try:
-                return self._start_once(by, request, call)
-            except (AlreadyExists, RevisionMismatch):
-                continue  # the same key at the same time, or the dataset was used by another job meanwhile
-        raise Conflict(f"Too many jobs started on {request.dataset} at once. Try again.")
+        # Another request may claim the same key, or another job use the dataset.
+        return until_unbeaten(lambda: self._start_once(by, request, call), what=request.dataset)
 
     def _start_once(self, by: Principal, request: StartTraining, call: IdempotentCall) -> TrainingJob:
+        earlier = call.earlier_result()
+        if earlier is not None:
+            return self.get(earlier)
         dataset = self._datasets.ready(request.dataset)
         parameters = check_request(request, self._datasets.report(dataset.value), self._most_instances)
         job = self._new_job(by, request, dataset.value, parameters)
@@ -201,28 +199,28 @@ class TrainingService:
 
     def stop(self, by: Principal, job: str) -> TrainingJob:
         """Ask a job to stop. Raises Conflict when it has ended; asking twice is no error."""
+        stopping = until_unbeaten(lambda: self._mark_stopping(by, job), what=job)
+        self._runner.start(_spec(stopping))  # so that a job whose start was lost in a crash can be stopped
+        self._runner.stop(job)
+        return self.get(job)
+
+    def _mark_stopping(self, by: Principal, job: str) -> StoredJob:
         stored = self._jobs.get(job)
         if stored.value.status in TERMINAL:
             raise Conflict(f"{job} is {stored.value.status}: it has ended.", status_now=stored.value.status)
-        if stored.value.status == "InProgress":
-            stopping = stored.value.model_copy(update={"status": "Stopping"})
-            entry = self._activity.entry(by, "training.stop", job, path=f"/training/jobs/{job}")
-            self._records.write([self._jobs.to_put(stored.with_value(stopping)), entry])
-        self._runner.start(_spec(stored.value))  # so that a job whose start was lost in a crash can be stopped
-        self._runner.stop(job)
-        return self.get(job)
+        if stored.value.status == "Stopping":
+            return stored.value
+        stopping = stored.value.model_copy(update={"status": "Stopping"})
+        entry = self._activity.entry(by, "training.stop", job, path=f"/training/jobs/{job}")
+        self._records.write([self._jobs.to_put(stored.with_value(stopping)), entry])
+        return stopping
 
     # ---- events
 
     def on_training_change(self, job: str) -> None:
         """React to a job's event: once it has ended, write how, and register the version. Repeats change nothing."""
-        for _ in range(_ATTEMPTS):
-            try:
-                self._settle(job)
-            except RevisionMismatch:
-                continue  # a stop, another delivery or another version's number came between
-            return
-        raise Conflict(f"{job} could not be settled: too many writers at once.")
+        # A stop, another delivery or another version's number may come between.
+        until_unbeaten(lambda: self._settle(job), what=job)
 
     def _settle(self, job: str) -> None:
         stored = self._jobs.find(job)
@@ -240,9 +238,8 @@ class TrainingService:
     def _complete(self, stored: Stored[StoredJob]) -> None:
         job = stored.value
         try:
-            registration = self._registry.prepare(
-                job.job, model=job.model, dataset=job.dataset, bundle_key=model_key(job.job), created_by=job.created_by
-            )
+            source = Source(job.job, job.model, job.dataset, model_key(job.job), job.created_by)
+            registration = self._registry.registrar.prepare(source)
         except (Invalid, NotFound, ValidationError) as error:
             reason = f"The job ended well, but its bundle cannot be registered: {error}"
             failed = job.model_copy(update={"status": "Failed", "failure_reason": reason[:1024]})
@@ -271,12 +268,14 @@ class TrainingService:
 
     def reconcile(self) -> None:
         """Make good what a crash left undone: every job under way is known to the runner, every ended one settled."""
-        for status in ("InProgress", "Stopping"):
-            for job in list(self._jobs.every("status", f"{_ALL}/{status}")):
-                self._runner.start(_spec(job))
-                if job.status == "Stopping":
-                    self._runner.stop(job.job)
-                self.on_training_change(job.job)
+        statuses = ("InProgress", "Stopping")
+        each([job for status in statuses for job in self._jobs.every("status", f"{_ALL}/{status}")], self._repair)
+
+    def _repair(self, job: StoredJob) -> None:
+        self._runner.start(_spec(job))
+        if job.status == "Stopping":
+            self._runner.stop(job.job)
+        self.on_training_change(job.job)
 
 
 def _spec(job: StoredJob) -> TrainingSpec:

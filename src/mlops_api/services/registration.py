@@ -1,0 +1,102 @@
+"""From a training job's bundle to the next version of its model.
+
+Files of a version, copied out of its bundle when it is registered so that reading them needs no unpacking:
+
+    models/{training job}/manifest.json, evaluation.json, model-card.md
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mlops_api.domain.names import version_id
+from mlops_api.domain.times import Clock, rfc3339
+from mlops_api.ports import ObjectStore, RecordStore, Write
+from mlops_api.services.bundles import read_members
+from mlops_api.services.collection import Stored
+from mlops_api.services.model_records import ModelRecord, ModelResolver, StoredVersion
+from mlops_contracts.bundle import EVALUATION, MANIFEST, MODEL_CARD, Manifest
+from mlops_contracts.evaluation import Evaluation
+from mlops_contracts.hyperparameters import ProblemType
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a version is made from."""
+
+    job: str
+    model: str
+    dataset: str
+    bundle_key: str
+    created_by: str
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A version to come: its writes go into the write that completes the training job."""
+
+    version: str
+    metrics: dict[str, float]
+    objective_value: float | None
+    problem_type: ProblemType
+    writes: Sequence[Write]
+
+
+class Registrar:
+    def __init__(self, *, records: RecordStore, objects: ObjectStore, clock: Clock) -> None:
+        self._objects = objects
+        self._clock = clock
+        resolver = ModelResolver(records)
+        self._models = resolver.models
+        self._versions = resolver.versions
+
+    def prepare(self, source: Source) -> Registration:
+        """Read the bundle, keep its reports, and plan the next version of the model.
+
+        Raises:
+            NotFound, Invalid, pydantic.ValidationError: there is no bundle, or it is not one.
+        """
+        members = read_members(self._objects, source.bundle_key, {MANIFEST, EVALUATION, MODEL_CARD})
+        manifest = Manifest.model_validate_json(members[MANIFEST])
+        evaluation = Evaluation.model_validate_json(members[EVALUATION])
+        for name, content in members.items():
+            self._objects.put(f"{_prefix(source)}/{name}", content)
+        now = rfc3339(self._clock())
+        group = self._models.find(source.model) or Stored(ModelRecord(model=source.model, created_at=now), 0)
+        version = self._version(source, manifest, evaluation, group.value.last_number + 1, now)
+        taken = group.with_value(group.value.model_copy(update={"last_number": version.number}))
+        return Registration(
+            version=version.version,
+            metrics=version.metrics,
+            objective_value=version.objective_value,
+            problem_type=version.problem_type,
+            writes=[self._models.to_put(taken), self._versions.to_put(Stored(version, 0))],
+        )
+
+    def _version(
+        self, source: Source, manifest: Manifest, evaluation: Evaluation, number: int, now: str
+    ) -> StoredVersion:
+        info = self._objects.info(source.bundle_key)
+        return StoredVersion(
+            version=version_id(source.model, number),
+            model=source.model,
+            number=number,
+            approval_status="PendingManualApproval",
+            algorithm=manifest.algorithm,
+            problem_type=manifest.problem_type,
+            objective=evaluation.objective,
+            metrics=evaluation.metrics,
+            objective_value=evaluation.metrics.get(evaluation.objective),
+            dataset=source.dataset,
+            training_job=source.job,
+            created_at=now,
+            created_by=source.created_by,
+            target=manifest.target,
+            bundle_key=source.bundle_key,
+            report_prefix=_prefix(source),
+            bundle_etag=info.etag,
+            size_bytes=info.size,
+        )
+
+
+def _prefix(source: Source) -> str:
+    return f"models/{source.job}"
