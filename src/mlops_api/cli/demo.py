@@ -120,20 +120,8 @@ class _Demo:
     def _compare(self, trained: list[Trained]) -> None:
         if self._session.json:
             return
-        headings = ["version", "algorithm", "AUC", "reference", "difference", "dummy", "training s", ""]
-        rows = [
-            [
-                one.version,
-                one.algorithm,
-                f"{one.auc:.3f}",
-                f"{one.reference:.3f}",
-                f"{one.auc - one.reference:+.3f}",
-                one.dummy,
-                f"{one.seconds:.1f}",
-                "SHORT" if one.short else "ok",
-            ]
-            for one in trained
-        ]
+        headings = ["version", "algorithm", "AUC", "reference", "difference", "dummy", "seconds"]
+        rows = [_row(one) for one in trained]
         self._session.printer.table(headings, rows)
 
     def serve(self, best: Trained, file: Path, folder: Path) -> dict[str, Any]:
@@ -190,6 +178,19 @@ class _Demo:
 
     def _tell(self, text: str) -> None:
         self._session.say(f"   {text}")
+
+
+def _row(one: Trained) -> list[Any]:
+    difference = f"{one.auc - one.reference:+.3f}" + (" SHORT" if one.short else "")
+    return [
+        one.version,
+        one.algorithm,
+        f"{one.auc:.3f}",
+        f"{one.reference:.3f}",
+        difference,
+        one.dummy,
+        f"{one.seconds:.1f}",
+    ]
 
 
 def _example(name: str) -> Path:

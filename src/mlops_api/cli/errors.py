@@ -65,7 +65,7 @@ def _name(error: BaseException) -> str:
         return "interrupted"
     if isinstance(error, UsageProblem):
         return "usage"
-    return str(getattr(error, "code", "internal"))
+    return str(getattr(error, "code", "error" if is_expected(error) else "internal"))
 
 
 def _message(error: BaseException) -> str:

@@ -16,6 +16,8 @@ from typing import Any, Final, Literal, TextIO
 
 SCHEMA_VERSION: Final = 1
 Format = Literal["table", "json", "csv"]
+_LONGEST_NAME: Final = 64
+
 _COUNTED: Final = 1000
 """How many of the items that are not shown are counted at most."""
 
@@ -140,7 +142,16 @@ class Printer:
             table.add_column(heading, overflow="fold")
         for row in rows:
             table.add_row(*map(Text, row))
-        Console(file=self._stream, no_color=self._no_color, highlight=False).print(table)
+        console = Console(file=self._stream, no_color=self._no_color, highlight=False)
+        console.width = max(console.width, _least_width(headings, rows))
+        console.print(table)
+
+
+def _least_width(headings: Sequence[str], rows: list[list[str]]) -> int:
+    """Names are not broken in the middle: the terminal wraps the line instead, so that a name can be copied. Columns of
+    long text, such as messages, are folded."""
+    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
+    return sum(width + 3 for width in widths) if max(widths) <= _LONGEST_NAME else 0
 
 
 # --------------------------------------------------------------------------- lists

@@ -1,0 +1,71 @@
+"""`mlops up` and `mlops demo`, for real: processes, sockets, files."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mlops_api.client import MLOps
+from tests.support.server import end_all, processes_of
+
+MLOPS = [sys.executable, "-m", "mlops_api"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    for name in ("MLOPS_URL", "MLOPS_TOKEN", "MLOPS_DATA_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    yield tmp_path / "data"
+    end_all(tmp_path / "data")
+
+
+def test_up_tells_where_it_is_and_refuses_a_second_server(folder: Path) -> None:
+    command = [*MLOPS, "up", "--data-dir", str(folder), "--port", "0", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            told = json.loads(server.stdout.readline())
+            assert (told["schema_version"], told["command"]) == (1, "up")
+            with MLOps(told["data"]["url"], told["data"]["token"]) as client:
+                assert client.health() == {"status": "ok"}
+                assert list(client.models.list()) == []
+            doctor = subprocess.run([*MLOPS, "doctor", "--data-dir", str(folder)], capture_output=True, check=False)
+            assert doctor.returncode == 0, doctor.stdout
+            second = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+            assert second.returncode == 1
+            assert told["data"]["url"] in json.loads(second.stdout)["error"]["message"]
+        finally:
+            server.terminate()
+            server.wait(30)
+        assert server.stdout.read() == ""
+
+
+def test_a_demo_without_its_data_says_so(folder: Path) -> None:
+    command = [*MLOPS, "demo", "--data-dir", str(folder), "--file", "nowhere.csv.gz"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert run.returncode == 4
+    assert "nowhere.csv.gz" in run.stderr
+
+
+@pytest.mark.slow
+def test_the_demo_runs_twice_and_holds_every_reference(folder: Path) -> None:
+    for time in (1, 2):
+        command = [*MLOPS, "demo", "--data-dir", str(folder), "--json"]
+        run = subprocess.run(command, capture_output=True, text=True, timeout=290, check=False)
+        assert run.returncode == 0, run.stdout + run.stderr
+        data = json.loads(run.stdout)["data"]
+        assert data["short_of_reference"] == []
+        assert [one["algorithm"] for one in data["models"]] == [
+            "logistic_regression", "random_forest", "xgboost", "random_forest",
+        ]  # fmt: skip
+        for one in data["models"]:
+            assert one["auc"] >= one["reference"] - 0.01
+            assert one["auc"] > one["dummy"] + 0.1
+        assert data["models"][-1]["version"] == f"penguins:{time}"
+        results = Path(data["batch"]["path"]).read_text().splitlines()
+        assert len(results) - 1 == data["batch"]["rows"] == 65_470
+        assert data["batch"]["failed_rows"] == 0
+        assert processes_of(folder) == []
