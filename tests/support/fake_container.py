@@ -1,11 +1,12 @@
 """A container program that really runs, and misbehaves on request.
 
-`do` says what: for train, the hyperparameter `do`; for transform and preprocess, words in the data folder's
-files would be too far away, so the job's own variable MLOPS_FAKE_DO does. A program is a list of steps:
+`do` says what: for train, the hyperparameter `do`; for preprocess, a file that begins with `do `; for transform,
+each row that does; for serve, model.json and the request. It is a list of steps:
 
     print:TEXT  metric:NAME=VALUE  sleep:SECONDS  exit:CODE  fail:TEXT  raise:TEXT  signal:NUMBER
     ignore-term  kill-parent  child (leaves a process behind)  once:STEP (in the first attempt only)
     model (writes a model)  env (writes its variables)  threads (prints the sizes of its thread pools)
+    files (prints the data channel)  bytes (writes an awkward log)  checkpoint:TEXT  accept  no-report
 """
 
 import http.server
@@ -56,8 +57,9 @@ def _preprocess() -> int:
     output = _root() / "output"
     output.mkdir(exist_ok=True)
     text = raw.read_text()
-    (output / "dataset.json").write_text(json.dumps({"filename": config["filename"], "bytes": len(text)}))
-    return _steps(text.strip()) if text.startswith("do ") else 0
+    if text != "do no-report":
+        (output / "dataset.json").write_text(json.dumps({"filename": config["filename"], "bytes": len(text)}))
+    return _steps(text.removeprefix("do ")) if text.startswith("do ") else 0
 
 
 def _transform() -> int:
@@ -144,6 +146,26 @@ def _checkpoint(text: str) -> None:
     print("checkpoint", path.read_text())
 
 
+def _files(_: str) -> None:
+    channel = _root() / "input/data/training"
+    for path in sorted(channel.rglob("*")):
+        if path.is_file():
+            print(path.relative_to(channel))
+
+
+def _bytes(_: str) -> None:
+    sys.stdout.buffer.write(b"caf\xe9\n" + b"x" * 9000 + b"\nno newline")
+
+
+def _accept(_: str) -> None:
+    for name in ("data.parquet", "preview.json", "profile.json"):
+        (_root() / "output" / name).write_text(name)
+
+
+def _nothing(_: str) -> None:
+    """For a file that must not be empty."""
+
+
 def _env(_: str) -> None:
     print("env", json.dumps(dict(os.environ)))
     print("fds", json.dumps([_link(fd) for fd in Path("/proc/self/fd").iterdir()]))
@@ -190,6 +212,10 @@ _STEPS: dict[str, Callable[[str], int | None]] = {
     "checkpoint": _checkpoint,
     "once": _once,
     "env": _env,
+    "files": _files,
+    "bytes": _bytes,
+    "accept": _accept,
+    "no-report": _nothing,
     "threads": _threads,
 }
 

@@ -243,10 +243,9 @@ def abandon(machine: Machine) -> None:
     host = machine.host
     host._keeper.closed = True
     host._watcher.close()
-    for endpoint in host._endpoints.values():
-        for server in endpoint.route.servers():
-            server._client.close()
-            server._pings.close()
+    for server in host._keeper._known:
+        server._client.close()
+        server._pings.close()
     assert host._owner is not None
     os.close(host._owner)
     machine.engine.close()

@@ -80,10 +80,7 @@ class LocalEndpointHost:
         """End every model server. They are started again by the next start()."""
         self._keeper.closed = True
         self._watcher.close()
-        routed = [server for endpoint in self._endpoints.values() for server in endpoint.route.servers()]
-        self._keeper.end_all(routed)
-        for endpoint in self._endpoints.values():
-            self._keeper.end(endpoint.folder.servers())  # those that were being started or replaced
+        self._keeper.close()
         if self._owner is not None:
             os.close(self._owner)
             self._owner = None

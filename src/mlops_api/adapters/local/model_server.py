@@ -123,8 +123,11 @@ class ModelServer:
             self._lock.wait_for(lambda: not self._in_flight, timeout=seconds)
 
     def stop(self) -> None:
-        """Ask it to end; its shepherd sees to it. No error when it has ended."""
-        (self.folder / "stop").touch()
+        """Ask it to end; its shepherd sees to it. No error when it has ended, or was put away."""
+        try:
+            (self.folder / "stop").touch()
+        except FileNotFoundError:
+            return
         pidfd = self.pidfd()
         if pidfd is not None:
             procs.send_fd(pidfd, RANG)

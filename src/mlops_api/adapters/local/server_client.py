@@ -31,12 +31,12 @@ class _Closed(Exception):
 
 
 class ServerClient:
-    """`folder` holds the server's socket. Safe to share between threads; close() only when nobody calls."""
+    """`folder` holds the server's socket, of name `name`. Safe to share between threads."""
 
     def __init__(self, folder: Path, name: str, *, timeout: float = 60.0) -> None:
         # Through a descriptor of the folder, because a socket address holds no more than 107 bytes.
         self._folder = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        self._address = f"/proc/self/fd/{self._folder}/{name}"
+        self._name = name
         self._timeout = timeout
         self._idle: list[socket.socket] = []
         self._lock = threading.Lock()
@@ -80,13 +80,20 @@ class ServerClient:
         return reply
 
     def _connect(self) -> socket.socket:
+        with self._lock:
+            if self._closed:
+                raise _Closed("the server was put away")
+            # Its own, because once closed the number may mean another server's folder.
+            folder = os.dup(self._folder)
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.settimeout(self._timeout)
         try:
-            connection.connect(self._address)
+            connection.connect(f"/proc/self/fd/{folder}/{self._name}")
         except OSError:
             connection.close()
             raise
+        finally:
+            os.close(folder)
         return connection
 
     def _take(self) -> socket.socket | None:

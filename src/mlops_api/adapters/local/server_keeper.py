@@ -62,6 +62,11 @@ class ServerKeeper:
         self._owner_lock = owner_lock
         self._limits = limits
         self.closed = False
+        self._known: set[ModelServer] = set()
+
+    def close(self) -> None:
+        """End every server there is. The watcher must be closed, so that nothing is started meanwhile."""
+        self._end_all(list(self._known))
 
     def launch(self, endpoint: Endpoint, spec: VariantSpec) -> ModelServer:
         """A server that is loading. Raises PlatformError."""
@@ -121,18 +126,20 @@ class ServerKeeper:
         server.retire(self._limits.drain)
         server.wait_ended(self._limits.grace)
         server.remove()
+        self._known.discard(server)
 
     def end(self, folders: Sequence[Path]) -> None:
         """End these servers, whoever started them, and remove their folders."""
-        self.end_all([ModelServer(path) for path in folders])
+        self._end_all([ModelServer(path) for path in folders])
 
-    def end_all(self, servers: Sequence[ModelServer]) -> None:
+    def _end_all(self, servers: Sequence[ModelServer]) -> None:
         for server in servers:
             server.retire(0)
             server.stop()
         for server in servers:
             server.wait_ended(self._limits.grace + 5)
             server.remove()
+            self._known.discard(server)
 
     def _adopted(self, endpoint: Endpoint, seat: Seat, server: ModelServer, pidfd: int) -> bool:
         self._watch(endpoint, server, pidfd)
@@ -159,6 +166,7 @@ class ServerKeeper:
         return self.closed or seat.server is not None or seat not in endpoint.route.seats
 
     def _watch(self, endpoint: Endpoint, server: ModelServer, pidfd: int) -> None:
+        self._known.add(server)
         self._watcher.on_end(pidfd, lambda: self._ended(endpoint, server))
 
     def _ended(self, endpoint: Endpoint, server: ModelServer) -> None:
