@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import duckdb
-import pyarrow.dataset as ds
+import pyarrow as pa
 
 from training.preprocess.dialect import DuckDb
 from training.preprocess.limits import MEBIBYTE, Limits
@@ -44,9 +44,17 @@ class Engine:
     def __exit__(self, *_: object) -> None:
         self._connection.close()
 
-    def attach_staged(self, path: Path) -> None:
-        """Make a staging file readable as the relation STAGED."""
-        self._connection.register(STAGED, ds.dataset(str(path), format="ipc"))
+    def staged_rows(self, path: Path, places: Sequence[int], sql: str) -> list[tuple[Any, ...]]:
+        """All rows of a statement over STAGED, the columns at `places` of a staging file."""
+        self._attach_staged(path, places)
+        return self.rows(sql)
+
+    def _attach_staged(self, path: Path, places: Sequence[int]) -> None:
+        # Batch by batch, not as an Arrow dataset: that one reads ahead hundreds of megabytes.
+        options = pa.ipc.IpcReadOptions(included_fields=[0, 1, *(place + 2 for place in places)])
+        file = pa.ipc.open_file(str(path), options=options)
+        batches = (file.get_batch(number) for number in range(file.num_record_batches))
+        self._connection.register(STAGED, pa.RecordBatchReader.from_batches(file.schema, batches))
 
     def attach_typed(self, path: Path) -> None:
         """Make a Parquet file readable as the relation TYPED, rows numbered."""
@@ -61,8 +69,9 @@ class Engine:
         (only,) = self.rows(sql)
         return only
 
-    def write_parquet(self, sql: str, path: Path) -> None:
-        """Write a statement's rows, in their order, zstd-compressed."""
+    def write_parquet(self, staged: Path, places: Sequence[int], sql: str, path: Path) -> None:
+        """Write the rows of a statement over STAGED, in their order, zstd-compressed."""
+        self._attach_staged(staged, places)
         self._connection.execute(
             f"COPY ({sql}) TO {self.dialect.literal(str(path))} "
             f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP})"

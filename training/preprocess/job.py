@@ -134,7 +134,6 @@ def _examine(raw: Path, scratch: Path, output: Path, verdict: Verdict, limits: L
     if verdict.findings.count:
         return
     with Engine(scratch, limits) as engine:
-        engine.attach_staged(staged.path)
         columns = TypeFinder(engine, staged, verdict.delimiter, verdict.findings, limits).find()
         if not verdict.findings.count:
             _accept(engine, staged, columns, output, verdict)
@@ -168,7 +167,8 @@ def _accept(engine: Engine, staged: Staged, columns: list[ColumnPlan], output: P
     """Write the typed table and measure it; only complete files get their names."""
     partial = output / f".{DATA}.part"
     cells, kinds, names = zip(*((each.cells, each.kind, each.name) for each in columns), strict=True)
-    engine.write_parquet(Plan(engine.dialect).typed(STAGED, cells, kinds, names), partial)
+    statement = Plan(engine.dialect).typed(STAGED, cells, kinds, names)
+    engine.write_parquet(staged.path, range(len(names)), statement, partial)
     engine.attach_typed(partial)
     profiler = Profiler(engine, columns, staged.rows)
     profiler.check_complete()

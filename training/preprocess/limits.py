@@ -24,7 +24,7 @@ class Limits:
     """Characters."""
     max_line: int = 64 * MEBIBYTE
     max_row_group: int = 2 << 30
-    memory: int = 400 * MEBIBYTE
+    memory: int = 256 * MEBIBYTE
     """What the SQL engine may hold before it spills to disk."""
     address_space: int = 12 << 30
     threads: int = 1

@@ -13,6 +13,7 @@ text. Codes with leading zeros and whole numbers beyond 2**53 stay text: as numb
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from training.numbers import Decimal
 from training.preprocess.engine import STAGED, Engine, in_groups
@@ -101,14 +102,17 @@ class TypeFinder:
 
     def _tallies(self, cells: Sequence[Cells]) -> Iterator[Tally]:
         for group in in_groups(cells):
-            row = self._engine.row(self._plan.tallies(STAGED, group))
+            (row,) = self._ask(self._plan.tallies(STAGED, group), *group)
             yield from (Tally(*row[start : start + len(TALLY)]) for start in range(0, len(row), len(TALLY)))
 
     def _looked_at(self, column: ColumnPlan) -> ColumnPlan:
         if not _unclear(column):
             return column
-        counts = self._engine.row(self._plan.closer_look(STAGED, column.cells))
+        (counts,) = self._ask(self._plan.closer_look(STAGED, column.cells), column.cells)
         return replace(column, look=Look(*map(int, counts)))
+
+    def _ask(self, sql: str, *cells: Cells) -> list[tuple[Any, ...]]:
+        return self._engine.staged_rows(self._staged.path, [each.place for each in cells], sql)
 
     def _decided(self, column: ColumnPlan) -> ColumnPlan:
         declared = column.cells.type
@@ -147,7 +151,8 @@ class TypeFinder:
         if column.present < NEARLY_ROWS or alike + look.infinite < NEARLY * column.present:
             return False
         statement = self._plan.distinct_where(STAGED, column.cells, "not_a_number")
-        return int(self._engine.row(statement)[0]) <= FEW_DISTINCT
+        ((distinct,),) = self._ask(statement, column.cells)
+        return int(distinct) <= FEW_DISTINCT
 
     def _violate_cells(self, column: ColumnPlan, look: Look) -> None:
         bad = column.present - look.number - look.overflow - look.infinite
@@ -167,7 +172,7 @@ class TypeFinder:
 
     def _first(self, column: ColumnPlan, bad: Bad, limit: int) -> list[tuple[int, int, str]]:
         statement = self._plan.cells_where(STAGED, column.cells, bad, limit, longest=self._limits.max_cell)
-        return [(int(row), int(line), str(value)) for row, line, value in self._engine.rows(statement)]
+        return [(int(row), int(line), str(value)) for row, line, value in self._ask(statement, column.cells)]
 
     def _check_size(self, column: ColumnPlan) -> None:
         if column.shape.longest <= self._limits.max_cell:
@@ -229,7 +234,7 @@ class TypeFinder:
     def _warn_tokens(self, column: ColumnPlan) -> None:
         if column.cells.type not in ("untyped", "text") or column.tally.missing == column.shape.empty:
             return
-        found = self._engine.rows(self._plan.missing_tokens(STAGED, column.cells))
+        found = self._ask(self._plan.missing_tokens(STAGED, column.cells), column.cells)
         if not found:
             return
         listed = ", ".join(f"{shown(token) if token else 'blank'} ({count:,})" for token, count in found)
