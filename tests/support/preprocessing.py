@@ -103,10 +103,10 @@ def reference_rows(text: str, delimiter: str) -> tuple[list[str], list[list[str]
     return header, [row or [""] for row in rows]
 
 
-def assert_same_cells(outcome: Outcome, text: str) -> None:
-    """Every cell of the typed table says what Python's csv reads in the text."""
+def assert_same_cells(outcome: Outcome, text: str, delimiter: str | None = None) -> None:
+    """Every cell of the typed table says what Python's csv reads in the text, with the delimiter found if not given."""
     assert outcome.table is not None
-    header, rows = reference_rows(text, outcome.report.delimiter or ",")
+    header, rows = reference_rows(text, delimiter or outcome.report.delimiter or ",")
     assert outcome.table.column_names == [name.strip(WHITESPACE) for name in header]
     assert outcome.report.rows == outcome.table.num_rows == len(rows)
     for place, name in enumerate(outcome.table.column_names):
