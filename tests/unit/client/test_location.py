@@ -1,6 +1,7 @@
 """Where the server is: argument, environment, file; and a token goes to no server but its own."""
 
 import json
+import ssl
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,12 @@ def test_a_proxy_of_the_environment_is_not_used_for_this_machine(monkeypatch) ->
             near.health()
     with MLOps("http://far.invalid") as far:
         assert far._http.trust_env
+
+
+def test_a_server_of_this_machine_costs_no_certificate_authorities_and_trusts_nobody() -> None:
+    with MLOps("http://127.0.0.1:9") as near:
+        context = near._http._transport._pool._ssl_context
+        assert context.get_ca_certs() == []
+        assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+    with MLOps("https://127.0.0.1:9") as secure:
+        assert secure._http._transport._pool._ssl_context.get_ca_certs()
