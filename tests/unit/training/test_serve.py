@@ -18,14 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.support.small_bundles import write_binary, write_boosted, write_multiclass, write_overflowing
+from tests.support.small_bundles import manifest, write_binary, write_boosted, write_multiclass, write_overflowing
 from training import bundle
 from training.features import columns_from_table
-from training.responses import NOT_FINITE, NotAcceptable, negotiate
+from training.responses import NOT_FINITE, NotAcceptable, decide, negotiate
 from training.serving_app import LoadedModel, ModelServer
 
 ROWS = [
@@ -255,6 +256,21 @@ def test_rows_without_a_finite_score_are_refused(tmp_path):
         assert reply.status == 422
         assert reply.json["errors"] == [{"row": 1, "column": None, "message": NOT_FINITE}]
         assert server.invoke(json.dumps({"instances": [ROWS[0]]})).status == 200
+
+
+def test_two_classes_are_decided_by_the_threshold_more_by_the_likeliest():
+    probabilities = np.array([[0.65, 0.35], [0.6, 0.4], [0.45, 0.55]])
+    assert decide(manifest(threshold=0.4), probabilities).tolist() == [0, 1, 1]
+    assert decide(manifest(threshold=None), probabilities).tolist() == [0, 0, 1]
+
+
+def test_batch_transform_names_lines_without_a_finite_score(tmp_path):
+    write_overflowing(tmp_path)
+    model = LoadedModel(bundle.load(tmp_path), batch=True)
+    parsed = model.parse(b"1,1,true,AA\n1e300,1e300,true,AA\nx,1,true,AA", CSV)
+    rows = list(csv.reader(io.StringIO(model.predict(parsed, CSV, CSV).body.decode())))
+    assert [row[3] for row in rows] == ["", NOT_FINITE, 'dep_hour: expected a finite number, got "x"']
+    assert [bool(row[0]) for row in rows] == [True, False, False]
 
 
 def test_batch_transform_answers_each_line(tmp_path):

@@ -299,6 +299,7 @@ def test_parts_of_other_settings_are_not_taken(tmp_path, monkeypatch):
     (tmp_path / "input" / "config" / "transform.json").write_text(TransformConfig(chunk_rows=150).model_dump_json())
     assert run(tmp_path, monkeypatch) == 0
     assert [int(each["row"]) for each in read_csv(tmp_path)] == list(range(1, 401))
+    assert list((tmp_path / "checkpoints").iterdir()) == []
 
 
 def test_sigterm_ends_it_after_the_chunk(tmp_path):
