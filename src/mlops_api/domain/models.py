@@ -105,6 +105,8 @@ class LineageNode(Answer):
 
 
 class LineageEdge(Answer):
+    """From one node's `path` to another's: an id such as flights:1 may be a dataset's and a model's at once."""
+
     source: str
     target: str
 

@@ -32,8 +32,8 @@ class LineageService:
         )
         after = self._endpoint(stored) + self._batches(stored)
         chain = [*before, own]
-        edges = [LineageEdge(source=left.id, target=right.id) for left, right in itertools.pairwise(chain)]
-        edges += [LineageEdge(source=own.id, target=node.id) for node in after]
+        edges = [LineageEdge(source=left.path, target=right.path) for left, right in itertools.pairwise(chain)]
+        edges += [LineageEdge(source=own.path, target=node.path) for node in after]
         return Lineage(nodes=[*chain, *after], edges=edges)
 
     def _dataset(self, version: StoredVersion) -> LineageNode:
@@ -49,9 +49,8 @@ class LineageService:
         found = self._endpoints.find(version.model)
         if found is None or version.version not in {item.model_version for item in found.value.variants}:
             return []
-        name = f"endpoint {version.model}"
         path = f"/inference/endpoints/{version.model}"
-        return [LineageNode(id=name, kind="endpoint", status=found.value.status, path=path)]
+        return [LineageNode(id=version.model, kind="endpoint", status=found.value.status, path=path)]
 
     def _batches(self, version: StoredVersion) -> list[LineageNode]:
         page = self._transforms.page("related", f"model/{version.version}", limit=100)

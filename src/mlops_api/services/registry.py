@@ -32,6 +32,9 @@ from mlops_api.services.registration import Registrar
 from mlops_contracts.bundle import EVALUATION, MANIFEST, MODEL_CARD, Manifest
 from mlops_contracts.evaluation import Evaluation
 
+_DECISIONS_KEPT = 40
+"""On the version's record, which has to stay below 350 kB with the longest comments; the activity keeps all."""
+
 
 class RegistryService:
     def __init__(
@@ -168,7 +171,7 @@ class RegistryService:
         check_transition(version.version, version.approval_status, status)
         decision = Decision(at=rfc3339(self._clock()), by=by.name, action=status, comment=comment)
         decided = version.model_copy(
-            update={"approval_status": status, "decisions": [*version.decisions, decision][-100:]}
+            update={"approval_status": status, "decisions": [*version.decisions, decision][-_DECISIONS_KEPT:]}
         )
         entry = self._activity.entry(
             by, f"model.{status.lower()}", version.version, detail=comment, path=f"/models/{version.version}"

@@ -242,7 +242,9 @@ class TrainingService:
             registration = self._registry.registrar.prepare(source)
         except (Invalid, NotFound, ValidationError) as error:
             reason = f"The job ended well, but its bundle cannot be registered: {error}"
-            failed = job.model_copy(update={"status": "Failed", "failure_reason": reason[:1024]})
+            failed = job.model_copy(
+                update={"status": "Failed", "secondary_status": "Failed", "failure_reason": reason[:1024]}
+            )
             self._records.write([self._jobs.to_put(stored.with_value(failed)), self._ended_entry(failed)])
             return
         completed = job.model_copy(

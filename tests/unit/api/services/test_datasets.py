@@ -131,8 +131,8 @@ def test_completing_with_a_part_missing_names_it(here: World) -> None:
 def test_completing_with_another_etag_is_refused(here: World) -> None:
     created = here.create()
     here.send(created)
+    wrong = CompleteUpload(parts=[CompletedPart(part_number=1, etag="0" * 64)])
     with pytest.raises(Conflict, match="1"):
-        wrong = CompleteUpload(parts=[CompletedPart(part_number=1, etag="0" * 64)])
         here.platform.datasets.complete(ANN, created.version, wrong)
 
 
