@@ -202,8 +202,8 @@ class TestObjects:
     def test_puts_and_deletes_side_by_side(self, objects: ObjectStore) -> None:
         def churn(number: int) -> None:
             for turn in range(20):
-                objects.put(f"shared/folder/{number}/{turn}", b"x")
-                objects.delete(f"shared/folder/{number}/{turn}")
+                objects.put(f"shared/folder/{number}-{turn}", b"x")
+                objects.delete(f"shared/folder/{number}-{turn}")
 
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(churn, range(8)))

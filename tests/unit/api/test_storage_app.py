@@ -21,6 +21,7 @@ from mlops_api.adapters.local.storage_app import StorageApp, attachment
 from mlops_api.domain.errors import Forbidden
 from mlops_api.ports import SignedPart
 from tests.support.local_storage import served_objects, wait_for
+from tests.support.open_files import open_files
 from tests.support.small_disk import filled, small_disk
 
 MEBIBYTE = 1 << 20
@@ -61,8 +62,7 @@ def status_of(connection: socket.socket) -> int:
 
 
 def open_bodies() -> int:
-    found = [str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
-    return sum(name.endswith(("/body", "/body (deleted)", "/a")) for name in found)
+    return sum(name.endswith(("/body", "/body (deleted)", "/a")) for name in open_files())
 
 
 class TestPut:
