@@ -39,7 +39,11 @@ class Place:
 
 @dataclass(frozen=True)
 class Record:
-    """`data` is JSON (finite numbers only, at most 350 kB encoded). `revision` is 0 until stored, then 1, 2, ..."""
+    """`data` is JSON (finite numbers only, at most 350 kB encoded). `revision` is 0 until stored, then 1, 2, ...
+
+    `kind`, `key` and the places' `partition` and `sort` are text of at most 512 bytes of UTF-8; only `sort` may be
+    empty. A write raises Invalid for other data and BadRequest for other names.
+    """
 
     kind: str
     key: str
