@@ -31,11 +31,12 @@ from mlops_contracts.bundle import MANIFEST, Manifest
 from mlops_contracts.metrics import metric_line
 from mlops_contracts.transform import TransformConfig, TransformProgress
 from training.arrow_cells import table_columns
-from training.bundle import Bundle, BundleError, load
+from training.bundle import Bundle, BundleError, load, machine_threads
 from training.cells import Field
 from training.complaints import RowErrors
 from training.durable import replacing
 from training.failure import JobError, JobStopped, guarded
+from training.libraries import limit_threads
 from training.paths import MlPaths
 from training.responses import NOT_FINITE, decide, finite_scores
 from training.transform_input import ScoringTable
@@ -81,6 +82,7 @@ def _stoppable() -> Iterator[Stop]:
 
 def transform(paths: MlPaths, stop: Stop) -> None:
     """Score the table. Raises JobError (the user can mend it), JobStopped, or whatever went wrong."""
+    limit_threads(machine_threads())
     config = _config(paths)
     bundle = _bundle(paths.model)
     fields = tuple(Field.of(feature) for feature in bundle.manifest.features)

@@ -199,7 +199,7 @@ def test_wrong_numbers_in_csv(cell, message):
 
 
 def test_missing_texts_are_those_of_preprocessing():
-    assert MISSING_TEXTS == {"", *MISSING_TOKENS}
+    assert {"", *MISSING_TOKENS} == MISSING_TEXTS
 
 
 def test_shapes_of_rows():
