@@ -109,7 +109,7 @@ class Uploads:
 
     def sweep(self, before: float) -> int:
         """Abort uploads that began before that moment (epoch seconds); the number of them."""
-        old = [path for path in self._folder.iterdir() if _started_at(path) < before]
+        old = [path for path in self._folder.iterdir() if _ID.match(path.name) and _started_at(path) < before]
         for path in old:
             self.abort(path.name)
         return len(old)
