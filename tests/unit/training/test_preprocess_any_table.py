@@ -50,7 +50,7 @@ def tables(draw):
     return text.getvalue(), delimiter
 
 
-@settings(max_examples=120, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(tables())
 def test_refused_or_equal(table):
     text, delimiter = table
