@@ -61,7 +61,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _invoke(arguments: list[str]) -> int:
-    command = _tree()
+    command = tree()
     if not predict.asks_for_json(arguments):
         try:
             command.main(arguments, prog_name="mlops")
@@ -78,7 +78,7 @@ def _invoke(arguments: list[str]) -> int:
 
 
 @cache
-def _tree() -> Any:
+def tree() -> Any:
     return typer.main.get_command(ROOT.app)
 
 

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
-from mlops_api.cli.main import ROOT
+from mlops_api.cli.main import tree
 from tests.support.canned_api import CannedApi
 
 COMMANDS = {
@@ -61,10 +60,6 @@ def paths(command: Any, prefix: str = "") -> set[str]:
     if children is None:
         return {prefix.strip()}
     return {path for name, child in children.items() for path in paths(child, f"{prefix} {name}")}
-
-
-def tree() -> Any:
-    return typer.main.get_command(ROOT.app)
 
 
 def find(path: str) -> Any:
