@@ -3,12 +3,13 @@
 import hashlib
 import os
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from mlops_api.adapters.local import durable
+from mlops_api.adapters.local import durable, object_files
 from mlops_api.adapters.local.file_objects import FileObjects
 from mlops_api.adapters.local.object_paths import object_path
 from mlops_api.adapters.local.signing import UrlSigner
@@ -211,6 +212,32 @@ class TestDurable:
             durable.write_file(tmp_path / "file", b"new")
         assert [path.name for path in tmp_path.iterdir()] == ["file"]
         assert (tmp_path / "file").read_bytes() == b"old"
+
+
+class TestPruning:
+    def test_a_folder_is_not_removed_between_being_made_and_being_filled(
+        self, objects: FileObjects, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        objects.put("folder/old", b"")
+        deleting = threading.Thread(target=objects.delete, args=["folder/old"])
+
+        def make_folder_while_another_deletes(folder: Path) -> None:
+            durable.make_folder(folder)
+            deleting.start()
+            deleting.join(timeout=0.3)
+
+        monkeypatch.setattr(object_files, "make_folder", make_folder_while_another_deletes)
+        objects.put("folder/new", b"1")
+        deleting.join()
+        assert keys(objects) == ["folder/new"]
+
+    def test_deleting_the_last_object_leaves_no_folders(self, objects: FileObjects, tmp_path: Path) -> None:
+        for key in ("a/b/c", "a/b/d"):
+            objects.put(key, b"")
+        objects.delete("a/b/c")
+        assert keys(objects) == ["a/b/d"]
+        objects.delete("a/b/d")
+        assert list((tmp_path / "store" / "objects").iterdir()) == []
 
 
 class TestOpenFiles:
