@@ -167,6 +167,13 @@ def test_the_program_dies_with_its_shepherd_and_frees_the_lock(forks: ForkServer
     wait_for(lambda: not procs.lock_is_held(run.folder / "lock"))
 
 
+def test_a_run_whose_shepherd_died_is_not_begun_again(forks: ForkServer, tmp_path: Path) -> None:
+    run = Run(tmp_path / "run", "once:kill-parent")
+    assert run.wait(run.launch(forks)) is None
+    assert run.wait(run.launch(forks)) is None
+    assert run.journal() == ["begin"]
+
+
 def test_what_a_program_leaves_behind_ends_with_it(forks: ForkServer, tmp_path: Path) -> None:
     run = Run(tmp_path / "run", "child print:done")
     run.wait(run.launch(forks))

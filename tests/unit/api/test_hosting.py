@@ -9,7 +9,8 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -140,51 +141,74 @@ def test_an_answer_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
         client.close()
 
 
-def test_a_kept_connection_that_was_closed_is_not_an_error(tmp_path: Path) -> None:
+OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+BROKEN = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nok"
+
+
+@contextmanager
+def scripted(folder: Path, *connections: Sequence[bytes]) -> Iterator[tuple[ServerClient, list[bytes]]]:
+    """A client of a server that gives these answers, connection by connection, and then closes each; and the
+    requests it saw. The answer b"" closes the connection instead, once the request has come."""
     seen: list[bytes] = []
-    with _Scripted(tmp_path, lambda data: seen.append(data) or b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"):
-        client = ServerClient(tmp_path, "socket")
-        assert [client.request("POST", "/x", b"1").body for _ in range(3)] == [b"ok"] * 3
+
+    def serve() -> None:
+        for answers in connections:
+            connection, _ = listener.accept()
+            with connection:
+                for answer in answers:
+                    seen.append(connection.recv(1 << 16))
+                    connection.sendall(answer)
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / "socket"))
+        listener.listen()
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        client = ServerClient(folder, "socket", timeout=2)
+        yield client, seen
         client.close()
+        thread.join(timeout=5)
+
+
+def test_a_kept_connection_that_was_closed_meanwhile(tmp_path: Path) -> None:
+    with scripted(tmp_path, [OK], [OK]) as (client, seen):
+        assert client.request("POST", "/x", b"1").body == b"ok"
+        time.sleep(0.05)
+        assert client.request("POST", "/x", b"2").body == b"ok"
+    assert [request[-1:] for request in seen] == [b"1", b"2"]
+
+
+def test_a_kept_connection_that_closes_under_the_request_is_replaced_once(tmp_path: Path) -> None:
+    with scripted(tmp_path, [OK, b""], [OK]) as (client, seen):
+        assert [client.request("POST", "/x", b"1").body for _ in range(2)] == [b"ok"] * 2
     assert len(seen) == 3
 
 
-def test_an_answer_that_breaks_off_is_not_asked_for_again(tmp_path: Path) -> None:
-    seen: list[bytes] = []
-    with _Scripted(tmp_path, lambda data: seen.append(data) or b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nok"):
-        client = ServerClient(tmp_path, "socket")
-        with pytest.raises(Unavailable):
-            client.request("POST", "/x", b"1")
-        client.close()
+def test_a_new_connection_that_closes_is_not_tried_again(tmp_path: Path) -> None:
+    with scripted(tmp_path, [b""]) as (client, seen), pytest.raises(Unavailable):
+        client.request("POST", "/x", b"1")
     assert len(seen) == 1
 
 
-class _Scripted:
-    """A server that answers one request per connection and then closes it without a word."""
+def test_an_answer_that_breaks_off_is_not_asked_for_again(tmp_path: Path) -> None:
+    with scripted(tmp_path, [OK, BROKEN]) as (client, seen):
+        client.request("POST", "/x", b"1")
+        with pytest.raises(Unavailable):
+            client.request("POST", "/x", b"2")
+    assert len(seen) == 2
 
-    def __init__(self, folder: Path, answer: Callable[[bytes], bytes]) -> None:
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(folder / "socket"))
-        self._listener.listen()
-        self._answer = answer
-        self._thread = threading.Thread(target=self._run)
 
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._thread.join()
-        self._listener.close()
-
-    def _run(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            with connection:
-                connection.sendall(self._answer(connection.recv(1 << 16)))
+def test_a_request_under_way_is_answered_by_the_server_it_went_to(machine: Machine) -> None:
+    deploy(machine, "m/one")
+    answers: list[Invocation] = []
+    slow = threading.Thread(target=lambda: answers.append(ask(machine, b"sleep 0.8")))
+    slow.start()
+    time.sleep(0.2)
+    machine.host.deploy("e", [variant("v", "m/two")])
+    settled(machine)
+    assert b'"two"' in ask(machine).body
+    slow.join()
+    assert b'"one"' in answers[0].body
 
 
 def test_headers_cannot_be_smuggled(machine: Machine) -> None:
