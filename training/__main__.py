@@ -4,6 +4,8 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from training.native_threads import tame
+
 PROGRAMS = ("train", "serve", "preprocess", "transform")
 
 
@@ -13,6 +15,7 @@ def main(argv: Sequence[str]) -> int:
         asked = f"unknown program {argv[0]!r}" if argv else "no program given"
         print(f"{asked}; one of: {', '.join(PROGRAMS)}", file=sys.stderr)
         return 2
+    tame()
     # Only the program asked for is imported: `serve` of a linear model must not wait for scikit-learn.
     program = importlib.import_module(f"training.{argv[0]}")
     return int(program.main(list(argv[1:])))

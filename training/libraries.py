@@ -15,8 +15,12 @@ FITTED_BY: dict[AlgorithmName, tuple[str, str]] = {
 
 
 def limit_threads(threads: int) -> None:
-    """Hold BLAS, OpenMP and Arrow to `threads`; variables of the environment come too late in a forked job."""
-    threadpoolctl.threadpool_limits(limits=threads)
+    """Hold OpenMP and Arrow to `threads` and BLAS to one; variables of the environment come too late in a forked job.
+
+    The products here are small, and on a busy machine OpenBLAS with two threads took ten times as long as with one.
+    """
+    threadpoolctl.threadpool_limits(limits=threads, user_api="openmp")
+    threadpoolctl.threadpool_limits(limits=1, user_api="blas")
     pa.set_cpu_count(threads)
 
 

@@ -3,9 +3,12 @@
 Nothing here may start a thread: only the thread that forks lives on in the child.
 """
 
+from training.native_threads import tame
+
 
 def preload() -> None:
     """Import the heavy libraries; they are shared by every forked job."""
+    tame()
     import duckdb  # noqa: F401
     import numpy  # noqa: F401
     import pyarrow.compute

@@ -50,7 +50,8 @@ def fit_boosted(task: FitTask, chosen: XGBoostHyperparameters, progress: Progres
     """Boost until the rounds are done or the stopping rows no longer improve; the best round's model.
 
     Goes on from a checkpoint of the same key, to the model an unbroken fit gives; with subsample or
-    colsample_bytree below 1 to another draw of it, since XGBoost does not save its generator. Raises JobStopped between rounds, after a checkpoint.
+    colsample_bytree below 1 to another draw of it, since XGBoost does not save its generator. Raises JobStopped
+    between rounds, after a checkpoint.
     """
     boosting = _Boosting(task, chosen, progress)
     boosting.run()

@@ -28,6 +28,23 @@ def test_unknown_program_is_refused_with_the_list(capsys):
     assert main([]) == 2
 
 
+def test_native_threads_are_tamed_before_anything_is_loaded():
+    code = (
+        "import os, sys; from training.native_threads import tame; tame();"
+        "sys.exit(os.environ['OMP_WAIT_POLICY'] != 'PASSIVE' or 'numpy' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_preload_starts_no_thread():
+    code = (
+        "import os, sys; from training.preload import preload; preload();"
+        "missing = [m for m in ('xgboost', 'sklearn.ensemble', 'pyarrow.parquet', 'duckdb') if m not in sys.modules];"
+        "sys.exit(bool(missing) or len(os.listdir('/proc/self/task')) != 1)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 def test_dispatch_imports_only_what_is_named():
     code = "import sys, training.__main__; sys.exit(any(m in sys.modules for m in ('numpy', 'sklearn', 'xgboost')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
