@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import io
+import math
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -106,4 +107,6 @@ def _columns(rows: Iterable[Any]) -> list[str]:
 
 
 def _cell(value: Any) -> Any:
+    if isinstance(value, float) and math.isnan(value):
+        return None
     return str(value).lower() if isinstance(value, bool) else value

@@ -185,7 +185,7 @@ def test_a_data_frame_is_written_without_its_index() -> None:
 
 
 def test_rows_as_dicts_have_the_union_of_their_columns() -> None:
-    rows = [{"a": 1, "b": True}, {"b": False, "c": 'say "hi", twice'}]
+    rows = [{"a": 1, "b": True}, {"a": float("nan"), "b": False, "c": 'say "hi", twice'}]
     assert text_of(rows) == 'a,b,c\r\n1,true,\r\n,false,"say ""hi"", twice"\r\n'
 
 
