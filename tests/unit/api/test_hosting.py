@@ -153,7 +153,10 @@ def scripted(folder: Path, *connections: Sequence[bytes]) -> Iterator[tuple[Serv
 
     def serve() -> None:
         for answers in connections:
-            connection, _ = listener.accept()
+            try:
+                connection, _ = listener.accept()
+            except OSError:  # shut down: the test is over
+                return
             with connection:
                 for answer in answers:
                     seen.append(connection.recv(1 << 16))
@@ -167,6 +170,7 @@ def scripted(folder: Path, *connections: Sequence[bytes]) -> Iterator[tuple[Serv
         client = ServerClient(folder, "socket", timeout=2)
         yield client, seen
         client.close()
+        listener.shutdown(socket.SHUT_RDWR)
         thread.join(timeout=5)
 
 
@@ -185,13 +189,13 @@ def test_a_kept_connection_that_closes_under_the_request_is_replaced_once(tmp_pa
 
 
 def test_a_new_connection_that_closes_is_not_tried_again(tmp_path: Path) -> None:
-    with scripted(tmp_path, [b""]) as (client, seen), pytest.raises(Unavailable):
+    with scripted(tmp_path, [b""], [OK]) as (client, seen), pytest.raises(Unavailable):
         client.request("POST", "/x", b"1")
     assert len(seen) == 1
 
 
 def test_an_answer_that_breaks_off_is_not_asked_for_again(tmp_path: Path) -> None:
-    with scripted(tmp_path, [OK, BROKEN]) as (client, seen):
+    with scripted(tmp_path, [OK, BROKEN], [OK]) as (client, seen):
         client.request("POST", "/x", b"1")
         with pytest.raises(Unavailable):
             client.request("POST", "/x", b"2")
