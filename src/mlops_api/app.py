@@ -1,7 +1,7 @@
 """create_app: routers, layers, one error handler. No I/O here and none at import."""
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -15,12 +15,14 @@ from starlette.exceptions import HTTPException
 from mlops_api.domain.errors import Invalid, PlatformError
 from mlops_api.middleware.asgi import problem
 from mlops_api.middleware.request_log import RequestLog
-from mlops_api.middleware.security import Authentication, BodyCap, HostCheck
+from mlops_api.middleware.security import OPEN_PATHS, Authentication, BodyCap, HostCheck
 from mlops_api.routers import dashboard, datasets, health, inference, models, pages, training
+from mlops_api.routers.depends import PROBLEM_SCHEMA
 from mlops_api.services.platform import Platform
 from mlops_api.settings import Settings
 
 _LOG = logging.getLogger("mlops_api.app")
+_LONGEST_FIELD = 200
 
 
 def create_app(platform: Platform, settings: Settings) -> FastAPI:
@@ -39,6 +41,7 @@ def create_app(platform: Platform, settings: Settings) -> FastAPI:
         app.include_router(module.router)
     for path, mounted in platform.mounts.items():
         app.mount(path, mounted)
+    app.openapi = lambda: _schema(app)  # type: ignore[method-assign] # FastAPI's own way to extend the schema
     _handle_errors(app)
     _add_layers(app, platform, settings)
     return app
@@ -56,6 +59,18 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 def _operation_id(route: APIRoute) -> str:
     return route.name
+
+
+def _schema(app: FastAPI) -> dict[str, Any]:
+    """OpenAPI with the problem document every route may answer, and the token every route but health asks for."""
+    if app.openapi_schema is None:
+        schema = FastAPI.openapi(app)
+        schema["components"]["schemas"]["Problem"] = PROBLEM_SCHEMA
+        schema["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        schema["security"] = [{"token": []}]
+        for path in OPEN_PATHS & schema["paths"].keys():
+            schema["paths"][path]["get"]["security"] = []
+    return app.openapi_schema or {}
 
 
 def _add_layers(app: FastAPI, platform: Platform, settings: Settings) -> None:
@@ -93,12 +108,14 @@ async def _platform_error(request: Request, error: PlatformError) -> Response:
 
 async def _validation_error(request: Request, error: RequestValidationError) -> Response:
     """FastAPI's complaints without the input: it may be large, and it may be a secret."""
-    complaints = [
-        {"field": ".".join(str(part) for part in item["loc"][1:]) or str(item["loc"][0]), "message": item["msg"]}
-        for item in error.errors()[:100]
-    ]
+    complaints = [{"field": _field(item["loc"]), "message": item["msg"]} for item in error.errors()[:100]]
     detail = f"{complaints[0]['field']}: {complaints[0]['message']}" if complaints else "Invalid request."
     return await _platform_error(request, Invalid(detail, complaints))
+
+
+def _field(place: Sequence[str | int]) -> str:
+    """Names a client made up may be of any length."""
+    return (".".join(str(part) for part in place[1:]) or str(place[0]))[:_LONGEST_FIELD]
 
 
 async def _http_error(request: Request, error: HTTPException) -> Response:

@@ -1,16 +1,22 @@
 """Who may come in: a known Host (against DNS rebinding), a token, and a body no larger than the cap."""
 
+import re
 from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from mlops_api.domain.errors import BadRequest, Forbidden, PlatformError, TooLarge, Unauthorized
 from mlops_api.middleware.asgi import App, Message, Receive, Scope, Send, header, send_body, send_problem
 from mlops_api.services.principal import Principal
 
 COOKIE = "mlops_token"
-_OPEN = frozenset({"/health/live", "/health/ready", "/favicon.ico"})
+OPEN_PATHS = frozenset({"/health/live", "/health/ready", "/favicon.ico"})
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_HOST = re.compile(r"(?P<name>\[[0-9a-fA-F:.]+\]|[a-zA-Z0-9.-]+)(:[0-9]{1,5})?")
+
+
+class _SenderGone(Exception):
+    """The client went away in the middle of its body: there is nobody to answer."""
 
 
 class HostCheck:
@@ -30,10 +36,10 @@ class HostCheck:
 
     def _refusal(self, scope: Scope) -> PlatformError | None:
         host = header(scope, b"host") or ""
-        if "*" not in self._allowed and _name(host) not in self._allowed:
+        if "*" not in self._allowed and _host_name(host) not in self._allowed:
             return Forbidden("This server does not answer to that Host. Use 127.0.0.1 or localhost.")
         origin = header(scope, b"origin")
-        if scope["method"] not in _SAFE and origin is not None and urlsplit(origin).netloc != host:
+        if scope["method"] not in _SAFE and origin is not None and origin.partition("://")[2] != host:
             return Forbidden("Requests from pages of another origin are refused.")
         return None
 
@@ -65,7 +71,7 @@ class Authentication:
         await self._app(scope, receive, send)
 
     def _is_open(self, path: str) -> bool:
-        return path in _OPEN or path.startswith(self._open_prefixes)
+        return path in OPEN_PATHS or path.startswith(self._open_prefixes)
 
 
 class BodyCap:
@@ -84,9 +90,12 @@ class BodyCap:
         if error is not None:
             await send_problem(error, scope, send)
             return
-        body = await self._read(receive)
-        if body is None:
-            await send_problem(self._too_large(), scope, send)
+        try:
+            body = await self._read(receive)
+        except TooLarge as too_large:
+            await send_problem(too_large, scope, send)
+            return
+        except _SenderGone:
             return
         await self._app(scope, _replay(body, receive), send)
 
@@ -98,18 +107,18 @@ class BodyCap:
             return BadRequest("Content-Length is not a number.")
         return self._too_large() if int(declared) > self._most else None
 
-    async def _read(self, receive: Receive) -> bytes | None:
-        """The whole body, or None once it is over the cap."""
+    async def _read(self, receive: Receive) -> bytes:
+        """The whole body. Raises TooLarge once it is over the cap, _SenderGone when the rest will never come."""
         chunks: list[bytes] = []
         size = 0
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
-                return b"".join(chunks)
+                raise _SenderGone
             chunk = message.get("body", b"")
             size += len(chunk)
             if size > self._most:
-                return None
+                raise self._too_large()
             chunks.append(chunk)
             if not message.get("more_body", False):
                 return b"".join(chunks)
@@ -129,11 +138,10 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
-def _name(host: str) -> str:
-    """The Host without its port; IPv6 keeps its brackets."""
-    if host.startswith("["):
-        return host.partition("]")[0] + "]"
-    return host.partition(":")[0].lower()
+def _host_name(host: str) -> str:
+    """The Host without its port; IPv6 keeps its brackets. Empty for what is no Host."""
+    match = _HOST.fullmatch(host)
+    return match["name"].lower() if match else ""
 
 
 def _bearer(scope: Scope) -> str | None:

@@ -46,9 +46,10 @@ NamePath = Annotated[str, Path(pattern=NAME_PATTERN)]
 AliasPath = Annotated[str, Path(pattern=ALIAS_PATTERN)]
 JobPath = Annotated[str, Path(pattern=JOB_PATTERN)]
 
-_PROBLEM = {
+PROBLEM_SCHEMA = {
     "type": "object",
     "required": ["type", "title", "status", "detail", "instance", "request_id"],
+    "description": "RFC 9457. Some problems carry further members, such as the status that stood in the way.",
     "properties": {
         "type": {"type": "string"},
         "title": {"type": "string"},
@@ -90,7 +91,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {
         status: {
             "description": _MEANINGS[status],
-            "content": {"application/problem+json": {"schema": _PROBLEM}},
+            "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
         for status in sorted({*statuses, 400, 401, 403, 413, 422, 503, 507})
     }

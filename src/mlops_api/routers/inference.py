@@ -43,10 +43,9 @@ _PREDICT_BODY = {
 
 @router.post(
     "/predict",
-    response_class=Response,
+    response_model=Predictions,
     openapi_extra=_PREDICT_BODY,
-    responses=problems(404, 409, 415, 502)
-    | {200: {"content": {"application/json": {"schema": Predictions.model_json_schema()}}}},
+    responses=problems(404, 409, 415, 502),
 )
 def predict(
     platform: PlatformDep,

@@ -62,7 +62,7 @@ def get_training_job(platform: PlatformDep, job: JobPath) -> TrainingJob:
 def get_training_logs(
     platform: PlatformDep,
     job: JobPath,
-    after: Annotated[int, Query(ge=0, description="next_after of the page before.")] = 0,
+    after: Annotated[int, Query(ge=0, le=2**53, description="next_after of the page before.")] = 0,
     limit: Annotated[int, Query(ge=1, le=2000)] = 500,
 ) -> LogPage:
     """Lines of the log from a position on."""

@@ -13,6 +13,11 @@ from mlops_contracts.hyperparameters import HYPERPARAMETERS, PROBLEM_TYPES
 
 Complaint = dict[str, Any]
 
+_MOST_COMPLAINTS = 100
+_MOST_HINTS = 5
+_MOST_COMPARED = 2000
+_LONGEST_NAME = 80
+
 
 def check_request(request: StartTraining, report: DatasetReport, most_instances: int) -> dict[str, Any]:
     """The hyperparameters with their defaults filled in.
@@ -27,7 +32,7 @@ def check_request(request: StartTraining, report: DatasetReport, most_instances:
     parameters, bad = _hyperparameters(request)
     complaints += bad
     if complaints:
-        raise Invalid(f"The training job cannot start: {complaints[0]['message']}", complaints)
+        raise Invalid(f"The training job cannot start: {complaints[0]['message']}", complaints[:_MOST_COMPLAINTS])
     return parameters
 
 
@@ -35,10 +40,10 @@ def _column_complaints(request: StartTraining, columns: dict[str, Column]) -> li
     asked = [("target", request.target), *(("exclude", name) for name in request.exclude)]
     if request.time_column is not None:
         asked.append(("time_column", request.time_column))
+    unknown = [(field, name) for field, name in asked if name not in columns][:_MOST_COMPLAINTS]
     found = [
-        _complaint(field, f"{name!r} is not a column of {request.dataset}.{_hint(name, list(columns))}")
-        for field, name in asked
-        if name not in columns
+        _complaint(field, f"{name!r} is not a column of {request.dataset}.{hint}")
+        for (field, name), hint in zip(unknown, _hints([name for _, name in unknown], list(columns)), strict=True)
     ]
     if request.target in (*request.exclude, request.time_column):
         found.append(_complaint("target", "The target cannot be excluded or be the time column."))
@@ -79,23 +84,29 @@ def _hyperparameters(request: StartTraining) -> tuple[dict[str, Any], list[Compl
     try:
         return model.model_validate(request.hyperparameters).model_dump(mode="json"), []
     except ValidationError as error:
+        errors = error.errors(include_url=False, include_input=False)[:_MOST_COMPLAINTS]
+        names = [str(item["loc"][0])[:_LONGEST_NAME] if item["loc"] else "hyperparameters" for item in errors]
+        hints = _hints(names, list(model.model_fields))
         return {}, [
-            _parameter_complaint(request, item) for item in error.errors(include_url=False, include_input=False)
+            _parameter_complaint(request, name, item, hint)
+            for name, item, hint in zip(names, errors, hints, strict=True)
         ]
 
 
-def _parameter_complaint(request: StartTraining, error: Any) -> Complaint:
-    name = str(error["loc"][0]) if error["loc"] else "hyperparameters"
+def _parameter_complaint(request: StartTraining, name: str, error: Any, hint: str) -> Complaint:
     if error["type"] == "extra_forbidden":
-        known = list(HYPERPARAMETERS[request.algorithm].model_fields)
-        message = f"{request.algorithm} has no hyperparameter {name!r}.{_hint(name, known)}"
-    else:
-        message = f"{name}: {error['msg']}"
-    return _complaint(f"hyperparameters.{name}", message)
+        return _complaint(f"hyperparameters.{name}", f"{request.algorithm} has no hyperparameter {name!r}.{hint}")
+    return _complaint(f"hyperparameters.{name}", f"{name}: {error['msg']}")
+
+
+def _hints(names: Sequence[str], known: Sequence[str]) -> list[str]:
+    """What each may have meant; for the first few only, because looking for near names takes time."""
+    few = [_hint(name, known) for name in names[:_MOST_HINTS]]
+    return few + [""] * (len(names) - len(few))
 
 
 def _hint(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
+    near = difflib.get_close_matches(name, known[:_MOST_COMPARED], n=1)
     listed = ", ".join(known[:30]) + (", ..." if len(known) > 30 else "")
     return f" Did you mean {near[0]!r}?" if near else f" There are: {listed}."
 

@@ -94,6 +94,15 @@ def jobs(here: World, **filters: object) -> list[TrainingJob]:
     return here.platform.training.page(**(found | filters)).jobs  # type: ignore[arg-type] # a test's filters
 
 
+def test_very_many_unknown_names_cost_little_and_are_not_all_told(here: World) -> None:
+    wide = tuple(Column(name=f"column-{number}", type="numeric", missing=0, distinct=9) for number in range(3000))
+    dataset = here.ready(columns=wide).version
+    unknown = [f"colunm-{number}" for number in range(5000)]
+    error = refused(here, dataset, target="column-1", exclude=unknown, hyperparameters=dict.fromkeys(unknown, 1))
+    assert len(error.extra["errors"]) == 100
+    assert sum("Did you mean" in item["message"] for item in error.extra["errors"]) == 5
+
+
 def test_a_dataset_that_is_not_ready_is_refused(here: World) -> None:
     version = here.uploaded()
     with pytest.raises(Conflict, match="Validating, not Ready"):
