@@ -148,6 +148,12 @@ class JobFolders:
                 found.append((accepted[0], JobFolder(path)))
         return [folder for _, folder in sorted(found, key=lambda each: (each[0], each[1].name))]
 
+    def trim(self, keep: int) -> None:
+        """Drop the logs of all but the `keep` jobs that ended last. Their states stay: a name is used once."""
+        logs = sorted(self._done.glob("*/log"), key=lambda log: log.stat().st_mtime_ns, reverse=True)
+        for log in logs[keep:]:
+            log.unlink(missing_ok=True)
+
     def acknowledge(self, folder: JobFolder) -> JobFolder:
         """Move a settled job to `done/`: its end will not be told again."""
         target = self._done / folder.name

@@ -39,6 +39,8 @@ from mlops_api.domain.errors import NotFound
 from mlops_api.domain.training import TERMINAL
 from mlops_api.ports import JobState, LogChunk, MetricValue, StateChange
 
+_KEEP_LOGS = 2000
+
 
 class JobEngine:
     """Register every kind, then start(). `tell` gets the event of each job that ended, at least once."""
@@ -70,8 +72,10 @@ class JobEngine:
         """Take over every job that is not acknowledged, unless `adopt` is off; then begin what is queued."""
         if self._adopt:
             for kind in self._kinds.values():
-                for folder in self._folders(kind).active():
+                folders = self._folders(kind)
+                for folder in folders.active():
                     self._take_over(kind, folder)
+                self._watcher.submit(lambda folders=folders: folders.trim(_KEEP_LOGS))  # type: ignore[misc] # binds now
         self._dispatch()
 
     def start_job(self, kind: JobKind, job: str, spec: Mapping[str, Any]) -> None:
