@@ -7,6 +7,8 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from mlops_api.domain.defaults import DEFAULT_DATA_DIR
+
 MEGABYTE = 1 << 20
 
 
@@ -16,7 +18,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="MLOPS_", extra="ignore", frozen=True)
 
     mode: Literal["local"] = Field("local", description="Which adapters bootstrap builds.")
-    data_dir: Path = Field(Path("mlops-data"), description="local: the folder that holds everything.")
+    data_dir: Path = Field(Path(DEFAULT_DATA_DIR), description="local: the folder that holds everything.")
     user: str = Field(default_factory=getpass.getuser, description="local: name written as created_by.")
     adopt_jobs: bool = Field(
         True, description="local: at start, take over the jobs and model servers of a server that was killed."

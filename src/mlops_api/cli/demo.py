@@ -47,7 +47,7 @@ def run_demo(session: Session, file: Path | None = None) -> Outcome:
     flights = file or _example(FLIGHTS)
     began = time.monotonic()
     folder = data_folder(session.data_dir)
-    session.say(f"Starting a server on {folder} ...")
+    session.say(f"Using the server on {folder}, or starting one ...")
     with running_server(folder) as client:
         demo = _Demo(session, client)
         trained = demo.flights(flights)
@@ -214,7 +214,7 @@ def _closing(session: Session, folder: Path, short: list[str], seconds: float) -
     verdict = f"SHORT of the reference: {', '.join(short)}" if short else "Every figure holds its reference"
     return (
         f"\n{verdict}. {seconds:.0f} s in all.\n\nWhere to look next:\n"
-        f"   mlops up{place}              the page; it prints its address, and /docs below it has the API\n"
+        f"   mlops up{place}              keep it running; it prints its address, and /docs there has the API\n"
         f"   mlops models list{place}\n   mlops models evaluation{place} flights:champion\n"
         f"   mlops stats{place}"
     )

@@ -1,4 +1,5 @@
-"""A server of the demo's own: started as a subprocess, found by the file it writes, ended by its own process id."""
+"""The demo's server: the one that runs on the data folder already, or one of its own, started as a subprocess, found
+by the file it writes, and ended by its own process id."""
 
 import os
 import subprocess
@@ -17,6 +18,17 @@ _STOP_SECONDS = 30
 @contextmanager
 def running_server(data_dir: Path) -> Iterator[MLOps]:
     """Raises Unreachable, with the end of its output, when it does not come up."""
+    running = _answering(None, data_dir)
+    if running is not None:
+        with running:
+            yield running
+        return
+    with _own_server(data_dir) as client:
+        yield client
+
+
+@contextmanager
+def _own_server(data_dir: Path) -> Iterator[MLOps]:
     data_dir.mkdir(parents=True, exist_ok=True)
     output = data_dir / "demo-server.out"
     with output.open("wb") as stream:
@@ -46,20 +58,27 @@ def _connected(process: "subprocess.Popen[bytes]", data_dir: Path, output: Path)
     raise Unreachable(f"The server did not come up (exit code {process.poll()}). Its last words:\n{tail}")
 
 
-def _answering(pid: int, data_dir: Path) -> MLOps | None:
-    """A client, once the file is this server's and not one that an earlier server left, and it is ready."""
+def _answering(pid: int | None, data_dir: Path) -> MLOps | None:
+    """A client, once the file names this process (None: any process) and its server is ready.
+
+    A file that a killed server left behind names an address where nothing answers.
+    """
     try:
         client = MLOps(data_dir=data_dir)
     except Unreachable:
         return None
-    try:
-        if client.pid == pid:
-            client.health()
-            return client
-    except (Unreachable, ServerError):
-        pass
+    if pid in (None, client.pid) and _is_ready(client):
+        return client
     client.close()
     return None
+
+
+def _is_ready(client: MLOps) -> bool:
+    try:
+        client.health()
+    except (Unreachable, ServerError):
+        return False
+    return True
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
