@@ -40,8 +40,11 @@ def side_files(objects_folder: Path) -> list[str]:
 
 def send(objects: FileObjects, upload_id: str, number: int, content: bytes) -> tuple[int, str]:
     part = objects.open_part(upload_id, number)
-    part.write(content)
-    return number, part.finish()
+    try:
+        part.write(content)
+        return number, part.finish()
+    finally:
+        part.abandon()
 
 
 class TestPaths:
@@ -355,6 +358,7 @@ class TestUploads:
         new = objects.open_part(upload.upload_id, 1)
         with pytest.raises(Conflict, match="sent again"):
             old.finish()
+        old.abandon()
         new.write(b"y" * 100)
         etag = new.finish()
         assert objects.resume_upload(upload.upload_id, expires_in=60).parts[0].etag == etag
