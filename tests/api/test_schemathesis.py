@@ -1,7 +1,7 @@
 """Every operation of the published schema, with what it allows and what it does not, over a real socket.
 
-Seed and number of examples are fixed. Each example is sent as generated and again with ids that exist, so that
-answers other than 404 are seen.
+Seed and number of examples are fixed. Each example is sent as generated, again with ids that exist and again with
+well-formed ids that do not, so that 200, 404 and 409 are seen besides 422.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,8 @@ from tests.support.local_storage import serving
 from tests.support.platform import ANN, TOKEN, World, world
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
-EXAMPLES = 12
+EXAMPLES = 8
+UNKNOWN = {"job": "no-job", "version": "nobody:1", "model": "nobody", "endpoint": "nobody", "alias": "none"}
 
 
 @pytest.fixture(scope="module")
@@ -106,9 +107,10 @@ def test_every_answer_is_as_the_schema_says(
     def every_example(case: Case) -> None:
         _check(case, base_url)
         if case.path_parameters:
-            ids = known | {"job": known["batch"]} if "/inference/" in case.path else known
-            case.path_parameters = {name: ids[name] for name in case.path_parameters}
-            _check(case, base_url)
+            existing = known | {"job": known["batch"]} if "/inference/" in case.path else known
+            for ids in (UNKNOWN, existing):
+                case.path_parameters = {name: ids[name] for name in case.path_parameters}
+                _check(case, base_url)
 
     every_example()
 

@@ -178,3 +178,25 @@ def test_a_log_line_is_one_json_object_whatever_the_path(site: Web, caplog: pyte
     found = json.loads(line)
     assert (found["method"], found["path"], found["status"]) == ("GET", '/a\nb\r"\u2028', 404)
     assert found["ms"] >= 0
+
+
+def test_a_trace_in_the_log_is_one_line_without_secrets(
+    here: World, site: Web, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(**_: object) -> None:
+        raise RuntimeError(f"first\nsecond {CANARY}")
+
+    caplog.handler.setFormatter(JsonLines([CANARY]))
+    monkeypatch.setattr(here.platform.registry, "page", broken)
+    site.get("/models")
+    [line] = [caplog.handler.format(record) for record in caplog.records if record.levelname == "ERROR"]
+    assert "\n" not in line
+    assert CANARY not in line
+    assert "first\nsecond [secret]" in json.loads(line)["trace"]
+
+
+def test_not_ready_says_why(here: World, site: Web) -> None:
+    (here.settings.data_dir / "records.sqlite3").unlink()
+    document = problem(site.get("/health/ready"), 503)
+    assert "gone" in str(document["detail"])
+    assert site.get("/health/live").status_code == 200
