@@ -25,11 +25,11 @@ from training.scorers.base import ModelFileError
 Array = npt.NDArray[Any]
 
 _NAMES = ("feature", "threshold", "left", "value", "root", "depth")
-_TOGETHER_BELOW = 64
-"""Up to so many rows all trees are walked at once; beyond, tree by tree, so that a tree stays in the cache."""
-_BLOCK = 4096
-_PRUNE_EVERY = 4
-"""Levels after which rows that have arrived in a leaf are set aside."""
+_TOGETHER_UP_TO = 1_500
+"""Rows up to which all trees are walked at once; beyond, tree by tree, so that a tree stays in the cache."""
+_BLOCK = 8192
+_PRUNE_FROM, _PRUNE_EVERY = 1_000, 4
+"""Walkers from which those that have arrived in a leaf are set aside, every so many levels."""
 
 
 @dataclass(frozen=True)
@@ -47,50 +47,45 @@ class ForestScorer:
 
     def scores(self, matrix: Array) -> Array:
         """Mean of the trees' leaves: (n, k) probabilities, or (n,) values for regression; float64."""
-        walk = self._walk_together if len(matrix) <= _TOGETHER_BELOW else self._walk_in_blocks
-        mean = walk(np.ascontiguousarray(matrix)) / len(self.root)
+        mean = self._totals(np.ascontiguousarray(matrix)) / len(self.root)
         return mean[:, 0] if self.regression else mean
 
-    def _walk_together(self, matrix: Array) -> Array:
-        rows, width = matrix.shape
-        cells = matrix.ravel()
-        start = np.repeat(np.arange(0, rows * width, width), len(self.root))
-        node = np.tile(self.root, rows)
-        for _ in range(int(self.depth.max())):
-            node = self._step(node, cells, start)
-        leaves = self.value.take(node, axis=0)
-        total: Array = leaves.reshape(rows, len(self.root), -1).sum(axis=1, dtype=np.float64)
-        return total
-
-    def _step(self, node: Array, cells: Array, start: Array) -> Array:
-        """Child that each walker goes to; `cells[start + feature]` is the value it looks at."""
-        right = cells.take(self.feature.take(node) + start) > self.threshold.take(node)
-        return self.left.take(node) + right
-
-    def _walk_in_blocks(self, matrix: Array) -> Array:
+    def _totals(self, matrix: Array) -> Array:
         """Rows are shared out to the threads; numpy lets go of the interpreter lock while it gathers."""
-        if self.threads == 1 or len(matrix) < 2 * _BLOCK:
-            return self._walk_blocks(matrix)
+        if len(matrix) <= _TOGETHER_UP_TO:
+            return self._all_trees(matrix)
+        if self.threads == 1 or len(matrix) < _BLOCK:
+            return self._tree_by_tree(matrix)
         with ThreadPoolExecutor(self.threads) as pool:
-            return np.concatenate(list(pool.map(self._walk_blocks, np.array_split(matrix, self.threads))))
+            return np.concatenate(list(pool.map(self._tree_by_tree, np.array_split(matrix, self.threads))))
 
-    def _walk_blocks(self, matrix: Array) -> Array:
-        total = np.zeros((len(matrix), self.value.shape[1]))
-        for root, depth in zip(self.root, self.depth, strict=True):
-            for begin in range(0, len(matrix), _BLOCK):
-                block = matrix[begin : begin + _BLOCK]
-                total[begin : begin + _BLOCK] += self.value.take(self._leaves(block, root, int(depth)), axis=0)
+    def _all_trees(self, matrix: Array) -> Array:
+        trees = len(self.root)
+        row = np.repeat(np.arange(len(matrix)), trees)
+        leaves = self._leaves(matrix, row, np.tile(self.root, len(matrix)), int(self.depth.max()))
+        values = self.value.take(leaves, axis=0).reshape(len(matrix), trees, -1)
+        total: Array = values.sum(axis=1, dtype=np.float64)
         return total
 
-    def _leaves(self, block: Array, root: int, depth: int) -> Array:
-        """Leaf of one tree for each row."""
-        rows, width = block.shape
-        cells, start, walking = block.ravel(), np.arange(0, rows * width, width), np.arange(rows)
-        arrived = np.empty(rows, dtype=np.intp)
-        node = np.full(rows, root, dtype=np.intp)
+    def _tree_by_tree(self, matrix: Array) -> Array:
+        total = np.zeros((len(matrix), self.value.shape[1]))
+        for begin in range(0, len(matrix), _BLOCK):
+            block = matrix[begin : begin + _BLOCK]
+            row = np.arange(len(block))
+            for root, depth in zip(self.root, self.depth, strict=True):
+                leaves = self._leaves(block, row, np.full(len(block), root), int(depth))
+                total[begin : begin + _BLOCK] += self.value.take(leaves, axis=0)
+        return total
+
+    def _leaves(self, matrix: Array, row: Array, node: Array, depth: int) -> Array:
+        """Leaf that each walker ends in, `depth` levels below `node` (walkers,); `row` is the one it looks at."""
+        cells, start = matrix.ravel(), row * matrix.shape[1]
+        arrived, walking = np.empty_like(node), np.arange(len(node))
+        prune = len(node) >= _PRUNE_FROM
         for level in range(1, depth + 1):
-            node = self._step(node, cells, start)
-            if level % _PRUNE_EVERY == 0:
+            right = cells.take(self.feature.take(node) + start) > self.threshold.take(node)
+            node = self.left.take(node) + right
+            if prune and level % _PRUNE_EVERY == 0:
                 on = self.left.take(node) != node
                 arrived[walking[~on]] = node[~on]
                 node, start, walking = node[on], start[on], walking[on]
