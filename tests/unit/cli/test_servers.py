@@ -4,12 +4,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from mlops_api.client import MLOps
-from tests.support.server import end_all, processes_of
+from tests.support.server import Server, end_all, processes_of
 
 MLOPS = [sys.executable, "-m", "mlops_api"]
 
@@ -52,20 +53,26 @@ def test_a_demo_without_its_data_says_so(folder: Path) -> None:
 
 @pytest.mark.slow
 def test_the_demo_runs_twice_and_holds_every_reference(folder: Path) -> None:
-    for time in (1, 2):
-        command = [*MLOPS, "demo", "--data-dir", str(folder), "--json"]
-        run = subprocess.run(command, capture_output=True, text=True, timeout=290, check=False)
-        assert run.returncode == 0, run.stdout + run.stderr
-        data = json.loads(run.stdout)["data"]
-        assert data["short_of_reference"] == []
-        assert [one["algorithm"] for one in data["models"]] == [
-            "logistic_regression", "random_forest", "xgboost", "random_forest",
-        ]  # fmt: skip
-        for one in data["models"]:
-            assert one["auc"] >= one["reference"] - 0.01
-            assert one["auc"] > one["dummy"] + 0.1
-        assert data["models"][-1]["version"] == f"penguins:{time}"
-        results = Path(data["batch"]["path"]).read_text().splitlines()
-        assert len(results) - 1 == data["batch"]["rows"] == 65_470
-        assert data["batch"]["failed_rows"] == 0
+    """First with a server of its own, then beside one that runs on the folder already."""
+    for time, server in ((1, nullcontext()), (2, Server(folder))):
+        with server:
+            demo(folder, time)
         assert processes_of(folder) == []
+
+
+def demo(folder: Path, time: int) -> None:
+    command = [*MLOPS, "demo", "--data-dir", str(folder), "--json"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=290, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    data = json.loads(run.stdout)["data"]
+    assert data["short_of_reference"] == []
+    assert [one["algorithm"] for one in data["models"]] == [
+        "logistic_regression", "random_forest", "xgboost", "random_forest",
+    ]  # fmt: skip
+    for one in data["models"]:
+        assert one["auc"] >= one["reference"] - 0.01
+        assert one["auc"] > one["dummy"] + 0.1
+    assert data["models"][-1]["version"] == f"penguins:{time}"
+    results = Path(data["batch"]["path"]).read_text().splitlines()
+    assert len(results) - 1 == data["batch"]["rows"] == 65_470
+    assert data["batch"]["failed_rows"] == 0
