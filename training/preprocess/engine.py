@@ -35,6 +35,7 @@ class Engine:
         )
         # This rule turns a long IN list into a join, and a join does not keep the order of the rows.
         self._connection.execute("SET disabled_optimizers = 'in_clause'")
+        self._connection.execute("SET parquet_metadata_cache = true")
         # Instants are written and shown in UTC, whatever the machine's time zone.
         self._connection.execute("SET TimeZone = 'UTC'")
 
@@ -56,9 +57,17 @@ class Engine:
         batches = (file.get_batch(number) for number in range(file.num_record_batches))
         self._connection.register(STAGED, pa.RecordBatchReader.from_batches(file.schema, batches))
 
-    def attach_typed(self, path: Path) -> None:
-        """Make a Parquet file readable as the relation TYPED, rows numbered."""
-        self._connection.read_parquet(str(path), file_row_number=True).create_view(TYPED)
+    def attach_typed(self, path: Path, *, small: bool) -> str:
+        """Make a Parquet file readable, rows numbered; returns the relation to name in statements.
+
+        A small table is copied into the engine: opening a file of many columns costs more than reading one.
+        """
+        source = f"read_parquet({self.dialect.literal(str(path))}, file_row_number = true)"
+        if not small:
+            # The file itself, not a view of it: each statement would bind all columns of a view.
+            return source
+        self._connection.sql(f"FROM {source}").create(TYPED)
+        return TYPED
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """All rows of a statement."""

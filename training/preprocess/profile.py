@@ -8,16 +8,18 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from mlops_contracts.dataset import Bucket, ColumnProfile, ColumnType, NumericProfile, Preview, Profile, ValueCount
-from training.preprocess.engine import TYPED, Engine, in_groups
+from training.preprocess.engine import Engine, in_groups
 from training.preprocess.plan import ColumnKind
-from training.preprocess.profile_plan import BUCKETS, EXACT_QUANTILE_ROWS, QUANTILES, ProfilePlan, Typed
+from training.preprocess.profile_plan import BUCKETS, EXACT_QUANTILE_ROWS, QUANTILES, ROW_GROUP, ProfilePlan, Typed
 from training.preprocess.types import ColumnPlan
 
 PREVIEW_ROWS = 100
 SHOWN = 1000
 """Characters of a value in a profile or a preview; longer ones are cut and end in an ellipsis."""
+SMALL_CELLS = 20_000_000
 FEW_VALUES = 20
 MANY_VALUES = 1000
 MANY_SHARE = 0.2
@@ -52,11 +54,13 @@ class Moments:
 
 
 class Profiler:
-    """Measures the relation TYPED, whose columns are `columns`."""
+    """Measures the typed table at `path`, whose columns are `columns`."""
 
-    def __init__(self, engine: Engine, columns: Sequence[ColumnPlan], rows: int) -> None:
+    def __init__(self, engine: Engine, path: Path, columns: Sequence[ColumnPlan], rows: int) -> None:
         self._engine, self._columns, self._rows = engine, columns, rows
-        self._plan = ProfilePlan(engine.dialect, TYPED)
+        # Of a table beyond one block the order in which threads add up would show in the moments.
+        small = rows <= ROW_GROUP and rows * len(columns) <= SMALL_CELLS
+        self._plan = ProfilePlan(engine.dialect, engine.attach_typed(path, small=small))
 
     def check_complete(self) -> None:
         """Raises RuntimeError when a cell was lost on the way into the typed table."""
