@@ -44,7 +44,7 @@ class LocalStack:
         self.training = LocalTrainingRunner(self._engine, self.objects)
         self.processing = LocalProcessingRunner(self._engine, self.objects)
         self.transform = LocalTransformRunner(self._engine, self.objects)
-        self.hosting = LocalEndpointHost(folder.endpoints, self._forks, self.objects, self._deliver)
+        self.hosting = LocalEndpointHost(folder.endpoints, self._forks, self.objects, self._deliver, adopt=adopt)
         self._schedule: Schedule | None = None
 
     def start(self, *, tell: StateChange, reconcile: Callable[[], None]) -> None:
