@@ -3,9 +3,11 @@
 set -eu
 cd "$(dirname "$0")/.."
 command -v uv >/dev/null 2>&1 || { echo "uv is needed: pip install uv" >&2; exit 1; }
-compile() {
-    uv pip compile --quiet pyproject.toml --universal --python-version 3.11 --generate-hashes \
-        --no-emit-index-url --no-header --extra ml --extra build "$@"
+lock() {
+    uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header "$@"
 }
+compile() { lock pyproject.toml --extra ml --extra build "$@"; }
 compile --extra aws --extra dev --output-file requirements/dev.txt
 compile --constraint requirements/dev.txt --output-file requirements/run.txt
+# Not with the rest: it pins botocore.
+lock requirements/ministack.in --output-file requirements/ministack.txt

@@ -1,11 +1,13 @@
 #!/bin/sh
-# Make .venv ready. `setup.sh run` installs what the platform needs, `setup.sh dev` the tests' tools too.
+# Make .venv ready. `setup.sh run` installs what the platform needs, `setup.sh dev` the tests' tools too;
+# `setup.sh ministack` makes .venv-ministack with the AWS emulator, which pins other versions.
 # Exact versions with hashes come from requirements/; a second call with nothing changed does nothing.
 set -eu
 cd "$(dirname "$0")/.."
-kind=${1:?usage: setup.sh run|dev}
+kind=${1:?usage: setup.sh run|dev|ministack}
 requirements=requirements/$kind.txt
-stamp=.venv/.installed-$kind
+case $kind in ministack) venv=.venv-ministack ;; *) venv=.venv ;; esac
+stamp=$venv/.installed-$kind
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -25,11 +27,11 @@ wanted=$(cat "$requirements" pyproject.toml scripts/setup.sh | cksum)
 if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then exit 0; fi
 
 python=$(find_python)
-if [ ! -x .venv/bin/python ]; then
-    say "Making .venv with $("$python" --version)"
-    "$python" -m venv .venv 2>.venv-error || {
+if [ ! -x $venv/bin/python ]; then
+    say "Making $venv with $("$python" --version)"
+    "$python" -m venv $venv 2>.venv-error || {
         cat .venv-error >&2
-        rm -rf .venv .venv-error
+        rm -rf $venv .venv-error
         say "No virtual environment could be made. On Debian and Ubuntu: apt-get install python3-venv"
         exit 1
     }
@@ -37,9 +39,11 @@ if [ ! -x .venv/bin/python ]; then
 fi
 say "Installing $requirements (once; about a minute)"
 # .pyc files are compiled here, whatever the caller's environment says: start-up is part of the product.
-env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -m pip install --quiet --disable-pip-version-check \
+env -u PYTHONDONTWRITEBYTECODE $venv/bin/python -m pip install --quiet --disable-pip-version-check \
     --require-hashes --requirement "$requirements"
-env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -m pip install --quiet --disable-pip-version-check \
-    --no-deps --no-build-isolation --editable .
-env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -m compileall -q src training
+if [ "$kind" != ministack ]; then
+    env -u PYTHONDONTWRITEBYTECODE $venv/bin/python -m pip install --quiet --disable-pip-version-check \
+        --no-deps --no-build-isolation --editable .
+    env -u PYTHONDONTWRITEBYTECODE $venv/bin/python -m compileall -q src training
+fi
 printf '%s' "$wanted" >"$stamp"
