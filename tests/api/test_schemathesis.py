@@ -116,5 +116,8 @@ def test_every_answer_is_as_the_schema_says(
 
 
 def _check(case: Case, base_url: str) -> None:
+    wait = (case.query or {}).get("wait")
+    if isinstance(wait, int | float) and 0 < wait <= 20:
+        case.query["wait"] = 0.01  # allowed, but these checks are not about patience
     response = case.call(base_url=base_url, headers={"Authorization": f"Bearer {TOKEN}"}, allow_redirects=False)
     case.validate_response(response, checks=CHECKS)

@@ -251,6 +251,13 @@ def test_an_event_before_the_end_changes_nothing(here: World) -> None:
     assert here.platform.datasets.get(version).status == "Validating"
 
 
+def test_a_late_event_does_not_change_a_verdict(here: World) -> None:
+    version = here.ready().version
+    here.processing.end("flights-v1", "Failed", "a late and wrong word")
+    here.tell("processing", "flights-v1")
+    assert here.platform.datasets.get(version).status == "Ready"
+
+
 @pytest.mark.parametrize("job", ["flights", "flights-vx", "-v1", "nobody-v4", ""])
 def test_events_of_other_jobs_are_passed_over(here: World, job: str) -> None:
     here.uploaded()
@@ -430,28 +437,27 @@ def test_the_sweep_drops_what_was_not_completed_in_time_and_nothing_else(here: W
         here.send(abandoned)
 
 
-def test_the_sweep_spares_an_upload_that_is_completed_meanwhile(here: World, monkeypatch) -> None:
+@pytest.mark.parametrize("read", ["every", "find"])
+def test_the_sweep_spares_an_upload_that_is_completed_at_the_last_moment(
+    here: World, monkeypatch: pytest.MonkeyPatch, read: str
+) -> None:
     created = here.create()
     parts = here.send(created)
     here.clock.pass_time(seconds=here.settings.upload_seconds + 60)
-    sweep_uploads = here.objects.sweep_uploads
+    datasets = here.platform.datasets
+    reads = getattr(datasets._datasets, read)
 
-    def completed_meanwhile(older_than: int) -> int:
-        here.platform.datasets.complete(ANN, created.version, parts)
-        return sweep_uploads(older_than)
-
-    every = here.platform.datasets._datasets.every
-
-    def read_then_completed(*where: str):
-        found = list(every(*where))  # type: ignore[arg-type] # a test's stand-in
-        if "AwaitingUpload" in where[1]:
-            here.platform.datasets.complete(ANN, created.version, parts)
-        return iter(found)
+    def read_and_be_overtaken(*where: str) -> object:
+        found = reads(*where)
+        found = list(found) if read == "every" else found
+        monkeypatch.setattr(datasets._datasets, read, reads)
+        datasets.complete(ANN, created.version, parts)
+        return found
 
     monkeypatch.setattr(here.objects, "sweep_uploads", lambda _: 0)
-    monkeypatch.setattr(here.platform.datasets._datasets, "every", read_then_completed)
-    assert here.platform.datasets.sweep() == 0
-    assert here.platform.datasets.get(created.version).status == "Validating"
+    monkeypatch.setattr(datasets._datasets, read, read_and_be_overtaken)
+    assert datasets.sweep() == 0
+    assert datasets.get(created.version).status == "Validating"
 
 
 def test_the_sweep_removes_the_file_of_an_upload_that_nobody_completed(here: World) -> None:

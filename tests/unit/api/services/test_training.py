@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import threading
 
 import pytest
 
@@ -304,12 +305,23 @@ def test_a_broken_bundle_takes_no_number(here: World) -> None:
     assert here.completed(good).version == "flights:1"
 
 
-def test_jobs_of_one_model_that_end_at_once_are_numbered_without_gaps(here: World) -> None:
+def test_jobs_of_one_model_that_end_at_once_are_numbered_without_gaps(
+    here: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     version = here.ready().version
     started = [here.start(version).job for _ in range(8)]
     manifest = a_manifest()
     for job in started:
         here.training.complete(job, manifest, an_evaluation(manifest))
+    barrier, met, info = threading.Barrier(8), set(), here.objects.info
+
+    def info_when_all_have_taken_a_number(key: str) -> object:
+        if key not in met:
+            met.add(key)
+            barrier.wait(30)
+        return info(key)
+
+    monkeypatch.setattr(here.objects, "info", info_when_all_have_taken_a_number)
     told = at_once(*[lambda job=job: here.tell("training", job) for job in started])
     assert told == [None] * 8
     made = {here.platform.training.get(job).model_version for job in started}
