@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import pyarrow as pa
@@ -295,6 +296,7 @@ def long_table(algorithm):
     return pa.table(columns | {"two": draw.random(60_000) < 0.5})
 
 
+@contextmanager
 def started(root, until):
     """A `train` of its own, when its log has reached a line that holds `until`."""
     environ = os.environ | {"MLOPS_ML_ROOT": str(root), "PYTHONUNBUFFERED": "1"}
@@ -305,23 +307,26 @@ def started(root, until):
         stderr=subprocess.STDOUT,
         text=True,
     )
-    for line in process.stdout:
-        if until in line:
-            return process
-    pytest.fail(f"ended before {until!r}: exit code {process.wait()}")
+    try:
+        if not any(until in line for line in process.stdout):
+            pytest.fail(f"ended before {until!r}: exit code {process.wait()}")
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_sigterm_ends_a_fit_soon(tmp_path, algorithm):
     job(tmp_path, long_table(algorithm), algorithm, "two", LONG[algorithm])
-    process = started(tmp_path, "round=1.0" if algorithm == "xgboost" else "phase=fit algorithm")
-    time.sleep(0.5)  # into the fit's C code
-    assert process.poll() is None
-    asked = time.monotonic()
-    process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=30)
-    assert process.returncode == STOPPED
-    assert time.monotonic() - asked < 10
+    with started(tmp_path, "round=1.0" if algorithm == "xgboost" else "phase=fit algorithm") as process:
+        time.sleep(0.5)  # into the fit's C code
+        assert process.poll() is None
+        asked = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=30)
+        assert process.returncode == STOPPED
+        assert time.monotonic() - asked < 10
     assert output.endswith("phase=stopped\n")
     assert not (tmp_path / "output" / "failure").exists()
     assert not (tmp_path / "model").exists()
@@ -336,10 +341,10 @@ def test_a_killed_xgboost_job_goes_on_from_its_checkpoint(tmp_path, capsys):
 
     slow = {"n_estimators": 3000, "early_stopping_rounds": 0, "learning_rate": 0.01}
     job(tmp_path, mixed_table(), "xgboost", "two", slow, exclude=["three", "amount"])
-    process = started(tmp_path, "round=101.0")
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=30)
-    assert process.returncode == STOPPED
+    with started(tmp_path, "round=101.0") as process:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=30)
+        assert process.returncode == STOPPED
     capsys.readouterr()
     assert train.main([]) == 0
     log = capsys.readouterr().out
