@@ -28,6 +28,7 @@ from mlops_api.services.platform import Platform
 from mlops_api.services.policy import Policy
 from mlops_api.services.principal import Principal
 from mlops_api.services.registry import RegistryService
+from mlops_api.services.repair import each
 from mlops_api.services.serving_figures import ServingFigures
 from mlops_api.services.training import TrainingService
 from mlops_api.settings import Settings
@@ -131,8 +132,8 @@ def _tell(platform: Platform, event: Any) -> None:
 
 
 def _tidy(platform: Platform) -> None:
-    platform.reconcile()
-    platform.datasets.sweep()
+    chores: list[Callable[[], object]] = [platform.reconcile, platform.datasets.sweep]
+    each(chores, lambda chore: chore())
 
 
 def _token_of(user: str, token: str) -> Callable[[str], Principal | None]:

@@ -1,5 +1,7 @@
 """The dashboard's figures against a platform whose content is known, and the activity log."""
 
+import threading
+
 import anyio
 import pytest
 
@@ -162,6 +164,25 @@ def test_a_waiting_reader_gets_what_happens_meanwhile(here: World) -> None:
         return [entry.subject for entry in found.activity]
 
     assert anyio.run(wait_and_act) == ["b:1"]
+
+
+def test_a_waiting_reader_never_reads_in_the_event_loop(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    here.create("a")
+    readers = set()
+    reads = here.records.query
+
+    def noted(*where: object, **options: object) -> object:
+        readers.add(threading.get_ident())
+        return reads(*where, **options)  # type: ignore[arg-type] # passed through
+
+    monkeypatch.setattr(here.records, "query", noted)
+
+    async def wait() -> int:
+        await here.platform.activity.wait_for_page(after="9", wait=0.3, limit=50, token=None)
+        return threading.get_ident()
+
+    assert anyio.run(wait) not in readers
+    assert readers
 
 
 def test_a_waiting_reader_is_answered_when_nothing_happens(here: World) -> None:

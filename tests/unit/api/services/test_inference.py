@@ -82,21 +82,21 @@ def two_variants(here: World) -> None:
     for _ in range(2):
         here.approved(deploy=True)
     variants = [
-        {"variant": "small", "model_version": "flights:1", "weight": 1},
-        {"variant": "large", "model_version": "flights:2", "weight": 9},
+        {"variant": "old", "model_version": "flights:1", "weight": 9},
+        {"variant": "champion", "model_version": "flights:2", "weight": 1},
     ]
     here.platform.endpoints.put(ANN, "flights", PutEndpoint.model_validate({"variants": variants}))
     here.host.loaded("flights")
     here.tell("endpoint", "flights")
 
 
-def test_a_model_is_found_by_name_alias_and_version(here: World) -> None:
+def test_a_name_leaves_the_choice_to_the_weights_and_a_version_or_alias_does_not(here: World) -> None:
     two_variants(here)
-    here.platform.registry.set_alias(ANN, "flights", "challenger", SetAlias(version="flights:1"))
+    here.platform.registry.set_alias(ANN, "flights", "challenger", SetAlias(version="flights:2"))
     found = seen(here)
-    answers = [predict(here, rows(name))["model_version"] for name in ("flights", "flights:1", "flights:challenger")]
-    assert answers == ["flights:2", "flights:1", "flights:1"]
-    assert [variant for variant, _, _ in found] == ["large", "small", "small"]
+    answers = [predict(here, rows(name))["model_version"] for name in ("flights", "flights:2", "flights:challenger")]
+    assert answers == ["flights:1", "flights:2", "flights:2"]
+    assert [variant for variant, _, _ in found] == ["old", "champion", "champion"]
 
 
 def test_a_version_that_does_not_serve_says_what_does(here: World) -> None:
