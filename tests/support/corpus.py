@@ -107,6 +107,7 @@ STRUCTURE = (
     accepted("quoted newlines", 'a,b\n1,"x\ny"\n2,"p\r\nq"\n', "nc", cells={(1, "b"): "x\ny", (2, "b"): "p\r\nq"}),
     accepted("quoted delimiters and quotes", 'a,b\n1,"x, ""y"""\n2,z\n', "nc", cells={(1, "b"): 'x, "y"'}),
     accepted("quote inside a field", 'a,b\n1,5" disk\n2,z\n', "nc", cells={(1, "b"): '5" disk'}),
+    accepted("backslashes are characters", "a,b\n1,c:\\dir\\\n2,x\\ty\n", "nc", cells={(1, "b"): "c:\\dir\\"}),
     accepted("quoted numbers", 'a,b\n"1","2"\n"3","4"\n', "nn", cells={(1, "a"): 1}),
     accepted("blank lines between", "a,b\n\n1,x\n\n\n2,y\n", "nc", ("blank_lines", None), cells={(2, "a"): 2}),
     accepted("blank lines at the end", "a,b\n1,x\n2,y\n\n\n", "nc"),
