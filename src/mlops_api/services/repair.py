@@ -6,7 +6,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def each(items: Iterable[T], action: Callable[[T], None]) -> None:
+def each(items: Iterable[T], action: Callable[[T], object]) -> None:
     """Do it for every item, then raise an ExceptionGroup of what some of them raised, if any."""
     errors: list[Exception] = []
     for item in items:
