@@ -207,7 +207,8 @@ def codes(feature: Feature, values: Sequence[str | None]) -> npt.NDArray[np.int3
 
 # --------------------------------------------------------------------------- matrix
 
-_FLOAT32_MAX = float(np.finfo(np.float32).max)
+LARGEST: Final = 1e30
+"""Numbers beyond are taken for this one: sums of a float32 column must stay finite."""
 
 
 class Encoder:
@@ -228,7 +229,8 @@ class Encoder:
         self.categoricals = tuple(each for each in features if each.type == "categorical")
         self.indicated = tuple(j for j, each in enumerate(self.numbers) if not each.required)
         """Positions in `numbers` that have a missing indicator in logistic regression."""
-        self._fill = np.array([np.nan if each.fill is None else each.fill for each in self.numbers])
+        fill = [np.nan if each.fill is None else each.fill for each in self.numbers]
+        self._fill = np.clip(np.array(fill, dtype=np.float64), -LARGEST, LARGEST)
         self._unseen = [UNSEEN if each.fill is None else each.fill for each in self.categoricals]
 
     @property
@@ -248,11 +250,11 @@ class Encoder:
         return out
 
     def _put_numbers(self, out: Array, columns: ColumnMap) -> None:
-        with np.errstate(over="ignore"):  # beyond float32 becomes infinite, then the largest float32
+        with np.errstate(over="ignore"):  # beyond float32 becomes infinite, then LARGEST
             for j, feature in enumerate(self.numbers):
                 out[:, j] = columns[feature.name]
         block = out[:, : len(self.numbers)]
-        np.clip(block, -_FLOAT32_MAX, _FLOAT32_MAX, out=block)
+        np.clip(block, -LARGEST, LARGEST, out=block)
         if self.algorithm == "random_forest":
             np.copyto(block, self._fill, where=np.isnan(block), casting="same_kind")
 
@@ -270,6 +272,7 @@ class Encoder:
         out = np.empty((rows, self.width), dtype=np.float64)
         for j, feature in enumerate(self.numbers):
             out[:, j] = columns[feature.name]
+        np.clip(out[:, :count], -LARGEST, LARGEST, out=out[:, :count])
         missing = np.isnan(out[:, :count])
         out[:, count : count + len(self.indicated)] = missing[:, self.indicated]
         np.copyto(out[:, :count], self._fill, where=missing)

@@ -23,6 +23,8 @@ Array = npt.NDArray[Any]
 FEW_VALUES = 10
 """A numeric target with at most so many distinct whole values is taken for classes."""
 MAX_CLASSES = 100
+MAX_TARGET = 1e18
+"""Squares of larger numbers do not fit the float32 in which XGBoost computes its loss."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,6 @@ def _kind(classes: Sequence[str]) -> ProblemType:
 
 def _floats(values: pa.ChunkedArray, name: str) -> Array:
     y = np.asarray(values.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)
-    # Squares of larger numbers, which rmse and every fit need, overflow.
-    if np.abs(y).max() > 1e100:
-        raise JobError(f"The target {name!r} holds values beyond 1e100; rescale it.")
+    if np.abs(y).max() > MAX_TARGET:
+        raise JobError(f"The target {name!r} holds values beyond {MAX_TARGET:g}; rescale it.")
     return y

@@ -6,6 +6,7 @@ from mlops_contracts.bundle import Feature
 from tests.support.training_data import report_of
 from training.category_order import by_effect
 from training.features import (
+    LARGEST,
     MAX_CATEGORIES,
     MISSING,
     UNSEEN,
@@ -53,9 +54,7 @@ def test_xgboost_keeps_missing_as_nan():
     features = fitted("xgboost")
     assert [each.fill for each in features[:3]] == [None] * 3
     matrix = Encoder(features, "xgboost").matrix(columns_from_table(table(), features))
-    np.testing.assert_array_equal(
-        matrix, [[1, 0.5, 1, 0], [2, -1.5, NAN, 1], [NAN, 2.5, 0, NAN], [10, 3.5, 1, 0]]
-    )
+    np.testing.assert_array_equal(matrix, [[1, 0.5, 1, 0], [2, -1.5, NAN, 1], [NAN, 2.5, 0, NAN], [10, 3.5, 1, 0]])
     assert matrix.dtype == np.float32
 
 
@@ -118,11 +117,16 @@ def test_order_by_effect_for_three_classes_separates_the_levels():
     assert {frozenset(order[:2]), frozenset(order[2:])} == {frozenset({0, 2}), frozenset({1, 3})}
 
 
-def test_huge_numbers_become_the_largest_float32():
-    (feature,) = fitted("xgboost", pa.table({"n": pa.array([1.0, 2.0])}))
-    matrix = Encoder([feature], "xgboost").matrix({"n": np.array([1e300, -1e300, NAN])})
-    assert np.isfinite(matrix[:2]).all()
-    assert np.isnan(matrix[2, 0])
+def test_huge_numbers_are_taken_for_the_largest():
+    huge = {"n": np.array([1e300, -1e300, NAN])}
+    for algorithm in ("xgboost", "random_forest", "logistic_regression"):
+        (feature,) = fitted(algorithm, pa.table({"n": pa.array([1.0, 2.0])}))
+        assert Encoder([feature], algorithm).matrix(huge)[:2, 0].tolist() == pytest.approx([LARGEST, -LARGEST])
+
+
+def test_a_huge_fill_is_taken_for_the_largest_too():
+    (feature,) = fitted("random_forest", pa.table({"n": pa.array([1e300, 1e300, None])}))
+    assert Encoder([feature], "random_forest").matrix({"n": np.array([NAN])})[0, 0] == np.float32(LARGEST)
 
 
 def test_absent_columns():

@@ -49,13 +49,19 @@ def test_regression_can_be_asked_for():
     ("values", "column_type", "asked", "algorithm", "text"),
     [
         ([1, 1], "numeric", None, "xgboost", "The target 't' has one value only (1)"),
-        (["a", "b"], "categorical", "regression", "xgboost", "Regression needs a numeric target, but 't' is categorical"),
+        (
+            ["a", "b"],
+            "categorical",
+            "regression",
+            "xgboost",
+            "Regression needs a numeric target, but 't' is categorical",
+        ),
         (["a", "b", "c"], "categorical", "binary", "xgboost", "the target 't' has 3; use multiclass"),
         ([0.5, 1.5, 2.0], "numeric", "multiclass", "xgboost", "holds fractions, so its values are no classes"),
         (["a", "b"], "text", None, "xgboost", "The target 't' is a text column"),
         (list(range(20)), "numeric", None, "logistic_regression", "logistic_regression does no regression"),
         (list(range(101)), "numeric", "multiclass", "xgboost", "has 101 classes, at most 100"),
-        ([1e200, 1.0, 2.5], "numeric", None, "xgboost", "values beyond 1e100"),
+        ([1e200, 1.0, 2.5], "numeric", None, "xgboost", "values beyond 1e+18; rescale it"),
     ],
 )
 def test_refused_with_what_to_do(values, column_type, asked, algorithm, text):
