@@ -22,11 +22,12 @@ demo: run-env ## the whole job on real data: upload, train three models, approve
 test: dev-env ## all tests
 	.venv/bin/python -m pytest -n 2 --dist loadfile
 
-check: dev-env ## ruff, mypy --strict, import-linter, the slim API process
+check: dev-env ## ruff, mypy --strict, import-linter, hadolint, the slim API process
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	.venv/bin/hadolint Dockerfile
 	.venv/bin/python -m pytest -q tests/guards
 
 bench: dev-env ## figures, as ratios measured in one run
