@@ -3,7 +3,7 @@
 from typing import Final
 
 DEFAULT_DATA_DIR: Final = "mlops-data"
-"""Where `mlops up` keeps everything, below the current directory, unless MLOPS_DATA_DIR or --data-dir says otherwise."""
+"""Where `mlops up` keeps everything, below the current directory. MLOPS_DATA_DIR and --data-dir say otherwise."""
 
 SERVER_FILE: Final = "server.json"
 """Written by a running server into its data folder: {"url", "token", "pid"}."""
