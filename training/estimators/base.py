@@ -32,7 +32,7 @@ class FitTask:
     """One fit. `matrix` (n, d) is the encoder's; `y` (n,) class codes or values; `weight` (n,) or None for ones.
 
     The held-out `matrix_valid` and `y_valid` are there to be watched while the fit goes on; no fit may learn
-    from them. `newest_last` says that rows are in order of time. `checkpoints` is a folder that outlives the process,
+    from them. `time` (n,) is there when rows are split by time. `checkpoints` is a folder that outlives the process,
     `checkpoint_key` names this very job and its configuration.
     """
 
