@@ -9,5 +9,8 @@ lock() {
 compile() { lock pyproject.toml --extra ml --extra build "$@"; }
 compile --extra aws --extra dev --output-file requirements/dev.txt
 compile --constraint requirements/dev.txt --output-file requirements/run.txt
+# The images: the API with boto3 and no ML library, the ML container with no API.
+lock pyproject.toml --extra aws --constraint requirements/dev.txt --output-file requirements/api.txt
+lock requirements/ml.in --constraint requirements/dev.txt --output-file requirements/ml.txt
 # Not with the rest: it pins botocore.
 lock requirements/ministack.in --output-file requirements/ministack.txt
