@@ -42,7 +42,8 @@ class Record:
     """`data` is JSON (finite numbers only, at most 350 kB encoded). `revision` is 0 until stored, then 1, 2, ...
 
     `kind`, `key` and the places' `partition` and `sort` are text of at most 512 bytes of UTF-8; only `sort` may be
-    empty. A write raises Invalid for other data and BadRequest for other names.
+    empty. `sort`, `key` and `kind` have at most 1,000 bytes together, a NUL counting twice. A write raises Invalid
+    for other data and BadRequest for other names.
     """
 
     kind: str
@@ -119,7 +120,7 @@ class RecordStore(Protocol):
         """Raises RevisionMismatch as Delete says."""
 
     def write(self, writes: Sequence[Write]) -> None:
-        """All or nothing, at most 25 writes on distinct keys.
+        """All or nothing, at most 25 writes on distinct keys, of at most 3.5 MB of data.
 
         Raises AlreadyExists or RevisionMismatch naming the first record that stood in the way; nothing is written then.
         """
@@ -140,10 +141,14 @@ class RecordStore(Protocol):
         `after` and `before` bound `sort` exclusively. `token` goes on behind the last page's end, and gives
         neither gap nor repeat for records that did not change meanwhile. A page may hold fewer than `limit`
         records and still have a `next_token`. Raises BadRequest for a token this query did not give.
+
+        On DynamoDB an index follows its records within moments, one record after the other: a page may not show a
+        write that has just returned, or show a part of it. Decide on what get and get_many read.
         """
 
     def count(self, index: Index, partition: str, *, cap: int = 10_000) -> Count:
-        """Number of records in a partition; stops counting at `cap`."""
+        """Number of records in a partition, as query would show them; stops counting at `cap`, or earlier when
+        counting takes too long."""
 
     def ready(self) -> None:
         """Raises Unavailable, saying why, when the store cannot be read."""

@@ -6,14 +6,20 @@ from typing import Any
 
 import orjson
 
-from mlops_api.domain.errors import BadRequest, Invalid
-from mlops_api.ports import Check, Delete, Put, Record, Write
+from mlops_api.domain.errors import AlreadyExists, BadRequest, Invalid, RevisionMismatch
+from mlops_api.ports import Check, Delete, Place, Put, Record, Write
 
 MAX_DATA_BYTES = 350_000
 """Below DynamoDB's 400 kB an item, which counts names and index copies too."""
 
 MAX_NAME_BYTES = 512
-"""Of kind, key, partition and sort each; DynamoDB takes 1,024 for a sort key, which may hold two of them."""
+"""Of kind, key, partition and sort each."""
+
+MAX_PLACE_BYTES = 1000
+"""Of sort, key and kind together, NULs twice: they are one sort key of DynamoDB, which takes 1,024 bytes."""
+
+MAX_WRITE_DATA_BYTES = 3_500_000
+"""Below the 4 MB that DynamoDB takes in one transaction, names included."""
 
 MAX_WRITES = 25
 MAX_GET_MANY = 100
@@ -36,6 +42,15 @@ def encode_data(record: Record) -> bytes:
             f"{label(record)} cannot be stored: {len(encoded)} bytes, and {MAX_DATA_BYTES} are allowed. "
             "Keep large content as an object."
         )
+    return encoded
+
+
+def encode_writes(writes: Sequence[Write]) -> list[bytes]:
+    """The data of each Put, nothing for others. Raises as encode_data does, and Invalid when it is too much at once."""
+    encoded = [encode_data(write.record) if isinstance(write, Put) else b"" for write in writes]
+    size = sum(map(len, encoded))
+    if size > MAX_WRITE_DATA_BYTES:
+        raise Invalid(f"One write holds at most {MAX_WRITE_DATA_BYTES} bytes, not {size}. Write the records in turns.")
     return encoded
 
 
@@ -70,21 +85,52 @@ def label(subject: Record | Delete | Check) -> str:
     return f"{subject.kind} {subject.key}"
 
 
-def _check_names(write: Write) -> None:
-    for name in target(write):
-        _check_name(name, least=1)
-    for place in write.record.indexes.values() if isinstance(write, Put) else ():
-        _check_name(place.partition, least=1)
-        _check_name(place.sort, least=0)
+def already_exists(record: Record) -> AlreadyExists:
+    return AlreadyExists(f"{label(record)} exists already.", kind=record.kind, key=record.key)
 
 
-def _check_name(name: str, *, least: int) -> None:
-    try:
-        size = len(name.encode())
-    except UnicodeEncodeError as error:
-        raise BadRequest(f"{name[:80]!a} cannot name a record: it is not valid Unicode.") from error
+def revision_mismatch(subject: Record | Delete | Check, wanted: int, stored: int) -> RevisionMismatch:
+    """`stored`: the revision it stands at, 0 when it is absent."""
+    now = f"is at revision {stored}" if stored else "does not exist"
+    return RevisionMismatch(
+        f"{label(subject)} {now}; revision {wanted} was expected. Read it again and repeat the change.",
+        kind=subject.kind,
+        key=subject.key,
+    )
+
+
+def check_name(name: str, *, least: int = 1) -> None:
+    """Raises BadRequest unless `name` may be a kind, key or partition; `least` 0: a sort."""
+    size = _size(name)
     if not least <= size <= MAX_NAME_BYTES:
         raise BadRequest(f"{name[:80]!r} cannot name a record: {size} bytes, not {least} to {MAX_NAME_BYTES}.")
+
+
+def _check_names(write: Write) -> None:
+    for name in target(write):
+        check_name(name)
+    if isinstance(write, Put):
+        for place in write.record.indexes.values():
+            _check_place(write.record, place)
+
+
+def _check_place(record: Record, place: Place) -> None:
+    check_name(place.partition)
+    check_name(place.sort, least=0)
+    names = (place.sort, record.key, record.kind)
+    size = sum(_size(name) + name.count("\0") for name in names)
+    if size > MAX_PLACE_BYTES:
+        raise BadRequest(
+            f"{label(record)[:80]!r} cannot stand in an index: sort, key and kind have {size} bytes together, "
+            f"and {MAX_PLACE_BYTES} are allowed."
+        )
+
+
+def _size(name: str) -> int:
+    try:
+        return len(name.encode())
+    except UnicodeEncodeError as error:
+        raise BadRequest(f"{name[:80]!a} cannot name a record: it is not valid Unicode.") from error
 
 
 def _finite(value: Any) -> bool:

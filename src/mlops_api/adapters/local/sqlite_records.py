@@ -12,7 +12,7 @@ import orjson
 from mlops_api.adapters.local.sqlite_connections import Connections
 from mlops_api.adapters.local.sqlite_pages import count_statement, next_token, page_statement
 from mlops_api.adapters.local.sqlite_writes import Transaction
-from mlops_api.adapters.record_rules import check_get_many, check_page, check_writes, encode_data
+from mlops_api.adapters.record_rules import check_get_many, check_page, check_writes, encode_writes
 from mlops_api.domain.errors import NotFound, Unavailable
 from mlops_api.ports import Count, Delete, Index, Place, Put, Record, RecordPage, Write
 
@@ -58,7 +58,7 @@ class SqliteRecords:
 
     def write(self, writes: Sequence[Write]) -> None:
         check_writes(writes)
-        encoded = [encode_data(write.record) if isinstance(write, Put) else b"" for write in writes]
+        encoded = encode_writes(writes)
         if not writes:
             return
         with self._connections.transaction() as connection:

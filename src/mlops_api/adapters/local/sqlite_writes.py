@@ -7,8 +7,7 @@ from typing import Any
 
 import orjson
 
-from mlops_api.adapters.record_rules import label, target
-from mlops_api.domain.errors import AlreadyExists, RevisionMismatch
+from mlops_api.adapters.record_rules import already_exists, revision_mismatch, target
 from mlops_api.ports import Check, Delete, Put, Record, Write
 
 _DROPPED_PER_WRITE = 10
@@ -74,7 +73,7 @@ class Transaction:
 
     def _put(self, record: Record, data: bytes, row: _Row | None) -> None:
         if record.revision == 0 and row is not None:
-            raise AlreadyExists(f"{label(record)} exists already.", kind=record.kind, key=record.key)
+            raise already_exists(record)
         _check_revision(record, record.revision, row)
         places = {str(index): (place.partition, place.sort) for index, place in record.indexes.items()}
         values = (record.revision + 1, data, orjson.dumps(places), record.expires_at, record.kind, record.key)
@@ -115,9 +114,4 @@ def _row(values: Sequence[Any]) -> _Row:
 def _check_revision(subject: Record | Delete | Check, wanted: int, row: _Row | None) -> None:
     stored = row.revision if row else 0
     if stored != wanted:
-        now = f"is at revision {stored}" if row else "does not exist"
-        raise RevisionMismatch(
-            f"{label(subject)} {now}; revision {wanted} was expected. Read it again and repeat the change.",
-            kind=subject.kind,
-            key=subject.key,
-        )
+        raise revision_mismatch(subject, wanted, stored)
