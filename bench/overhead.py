@@ -41,6 +41,8 @@ class Run:
     fit: float
     auc: float
     phases: dict[str, float]
+    rounds: int | None
+    """Of boosting."""
 
 
 def measure(world: World, rows: int = ROWS) -> list[Row]:
@@ -71,7 +73,7 @@ def _rows(algorithm: str, ours: list[Run], bare: list[Run]) -> list[Row]:
             peer=script.median,
             peer_is="bare script",
             ratio=whole.median / script.median,
-            note=f"AUC {ours[-1].auc:.3f}, bare {bare[-1].auc:.3f}",
+            note=f"AUC {ours[-1].auc:.3f}, bare {bare[-1].auc:.3f}{_rounds(ours[-1], bare[-1])}",
         ),
         informational(
             f"its fit alone, {algorithm}",
@@ -83,6 +85,10 @@ def _rows(algorithm: str, ours: list[Run], bare: list[Run]) -> list[Row]:
             ratio=fit.median / script_fit.median,
         ),
     ]
+
+
+def _rounds(ours: Run, bare: Run) -> str:
+    return "" if ours.rounds is None else f"; {ours.rounds} rounds, bare {bare.rounds}"
 
 
 def _rows_of_the_split(path: Path, parquet: Path) -> Path:
@@ -118,7 +124,8 @@ def _through_platform(world: World, dataset: str, algorithm: str, parquet: Path,
     phases = _phases(log)
     threads = int(_said(log, r"phase=fit .*threads=(\d+)") or 1)
     plan = Plan(algorithm, str(parquet), str(rows), TARGET, threads, _estimator(job, log))
-    return Run(whole, phases["fit"], job.metrics["validation:auc"], phases), plan
+    rounds = _said(log, r"phase=fit rounds=(\d+)")
+    return Run(whole, phases["fit"], job.metrics["validation:auc"], phases, int(rounds) if rounds else None), plan
 
 
 def _phases(log: list[str]) -> dict[str, float]:
@@ -158,4 +165,4 @@ def _by_script(plan: Plan, scratch: Path) -> Run:
     if done.returncode:
         raise Failed(f"the bare script broke: {done.stderr.strip()[-500:]}")
     said = json.loads(done.stdout)
-    return Run(whole, said["fit"], said["auc"], {})
+    return Run(whole, said["fit"], said["auc"], {}, said["rounds"])
