@@ -53,6 +53,11 @@ class NotFound(PlatformError):
     title = "Not found"
 
 
+class RequestTimeout(PlatformError):
+    status = 408
+    title = "Request timed out"
+
+
 class Conflict(PlatformError):
     status = 409
     title = "Conflict"

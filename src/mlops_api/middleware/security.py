@@ -5,12 +5,15 @@ from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
 
-from mlops_api.domain.errors import BadRequest, Forbidden, PlatformError, TooLarge, Unauthorized
+import anyio
+
+from mlops_api.domain.errors import BadRequest, Forbidden, PlatformError, RequestTimeout, TooLarge, Unauthorized
 from mlops_api.middleware.asgi import App, Message, Receive, Scope, Send, header, send_body, send_problem
 from mlops_api.services.principal import Principal
 
 COOKIE = "mlops_token"
 OPEN_PATHS = frozenset({"/health/live", "/health/ready", "/favicon.ico"})
+_IDLE_SECONDS = 30.0
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _HOST = re.compile(r"(?P<name>\[[0-9a-fA-F:.]+\]|[a-zA-Z0-9.-]+)(:[0-9]{1,5})?")
 
@@ -75,11 +78,14 @@ class Authentication:
 
 
 class BodyCap:
-    """Counts the body as it comes, before anything parses it."""
+    """Counts the body as it comes, before anything parses it; gives up on a sender that stops sending."""
 
-    def __init__(self, app: App, most: int, uncapped_prefixes: tuple[str, ...]) -> None:
+    def __init__(
+        self, app: App, most: int, uncapped_prefixes: tuple[str, ...], idle_seconds: float = _IDLE_SECONDS
+    ) -> None:
         self._app = app
         self._most = most
+        self._idle_seconds = idle_seconds
         self._uncapped = uncapped_prefixes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -92,8 +98,8 @@ class BodyCap:
             return
         try:
             body = await self._read(receive)
-        except TooLarge as too_large:
-            await send_problem(too_large, scope, send)
+        except (TooLarge, RequestTimeout) as refusal:
+            await send_problem(refusal, scope, send)
             return
         except _SenderGone:
             return
@@ -108,11 +114,11 @@ class BodyCap:
         return self._too_large() if int(declared) > self._most else None
 
     async def _read(self, receive: Receive) -> bytes:
-        """The whole body. Raises TooLarge once it is over the cap, _SenderGone when the rest will never come."""
+        """The whole body. Raises TooLarge once it is over the cap, RequestTimeout, _SenderGone when it is cut off."""
         chunks: list[bytes] = []
         size = 0
         while True:
-            message = await receive()
+            message = await self._next(receive)
             if message["type"] == "http.disconnect":
                 raise _SenderGone
             chunk = message.get("body", b"")
@@ -122,6 +128,13 @@ class BodyCap:
             chunks.append(chunk)
             if not message.get("more_body", False):
                 return b"".join(chunks)
+
+    async def _next(self, receive: Receive) -> Message:
+        try:
+            with anyio.fail_after(self._idle_seconds):
+                return await receive()
+        except TimeoutError as error:
+            raise RequestTimeout(f"No data arrived for {self._idle_seconds:g} s. Send the request again.") from error
 
     def _too_large(self) -> TooLarge:
         return TooLarge(

@@ -22,7 +22,7 @@ from mlops_api.adapters.local.file_objects import FileObjects
 from mlops_api.adapters.local.object_files import OpenObject
 from mlops_api.adapters.local.signing import UrlSigner
 from mlops_api.adapters.local.uploads import PartWriter
-from mlops_api.domain.errors import BadRequest, NotFound, PlatformError, TooLarge
+from mlops_api.domain.errors import BadRequest, NotFound, PlatformError, RequestTimeout, TooLarge
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -54,11 +54,6 @@ class RangeNotSatisfiable(PlatformError):
 class MethodNotAllowed(PlatformError):
     status = 405
     title = "Method not allowed"
-
-
-class RequestTimeout(PlatformError):
-    status = 408
-    title = "Too slow"
 
 
 class _Disconnected(Exception):
