@@ -30,6 +30,6 @@ class Schedule:
         while not self._ended.is_set():
             try:
                 self._action()
-            except Exception:
+            except Exception:  # noqa: BLE001 - logged whole; the next run has its turn
                 _LOG.exception("scheduled %s failed; it runs again in %s s", self._name, self._seconds)
             self._ended.wait(self._seconds)
