@@ -1,8 +1,8 @@
 """`python -m bench.bare_training PLAN`: what a training job does at the least, as a script of one's own would do it.
 
 Import, read the Parquet file, encode, fit the same estimator on the same rows, AUC on the held-out ones. Prints JSON:
-{"fit": seconds, "auc": AUC, "rounds": of boosting or null}. Its wall time from outside, interpreter and imports included, is what training through
-the platform is compared with.
+{"fit": seconds, "auc": AUC, "rounds": of boosting or null}. Its wall time from outside, interpreter and imports
+included, is what training through the platform is compared with.
 """
 
 import json
