@@ -77,8 +77,8 @@ def _add_layers(app: FastAPI, platform: Platform, settings: Settings) -> None:
     """The last one added is the outermost."""
     mounts = tuple(path + "/" for path in platform.mounts)
     app.add_middleware(BodyCap, most=settings.max_body_bytes, uncapped_prefixes=mounts)
-    app.add_middleware(Authentication, authenticate=platform.authenticate, open_prefixes=mounts)
-    app.add_middleware(HostCheck, allowed=platform.allowed_hosts)
+    app.add_middleware(Authentication, identity=platform.identity, open_prefixes=mounts)
+    app.add_middleware(HostCheck, allowed=platform.allowed_hosts, origins=platform.allowed_origins)
     app.add_middleware(RequestLog)
 
 

@@ -1,7 +1,5 @@
 """The only place that chooses adapters. Nothing above knows which mode it runs in."""
 
-import hmac
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,13 +20,12 @@ from mlops_api.services.datasets import DatasetService
 from mlops_api.services.endpoints import EndpointService
 from mlops_api.services.events import EventHandler
 from mlops_api.services.idempotency import Idempotency
+from mlops_api.services.identity import Identity, TokenIdentity
 from mlops_api.services.inference import InferenceService
 from mlops_api.services.lineage import LineageService
 from mlops_api.services.platform import Platform
 from mlops_api.services.policy import Policy
-from mlops_api.services.principal import Principal
 from mlops_api.services.registry import RegistryService
-from mlops_api.services.repair import each
 from mlops_api.services.serving_figures import ServingFigures
 from mlops_api.services.training import TrainingService
 from mlops_api.settings import Settings
@@ -53,12 +50,12 @@ def build(
     adapters: Adapters,
     settings: Settings,
     *,
-    authenticate: Callable[[str], Principal | None],
+    identity: Identity,
     allowed_hosts: frozenset[str],
     clock: Clock = utc_now,
     **lifecycle: Any,
 ) -> Platform:
-    """The services over these adapters. `lifecycle`: mounts, start and close of Platform."""
+    """The services over these adapters. `lifecycle`: origins, mounts, start and close of Platform."""
     records, objects = adapters.records, adapters.objects
     policy = Policy(**settings.model_dump(include=set(Policy.__dataclass_fields__)))
     figures = ServingFigures()
@@ -90,7 +87,7 @@ def build(
         dashboard=DashboardService(records=records, training=training, figures=figures, clock=clock),
         activity=activity,
         events=EventHandler(datasets=datasets, training=training, endpoints=endpoints, batch=batch),
-        authenticate=authenticate,
+        identity=identity,
         allowed_hosts=allowed_hosts,
         **lifecycle,
     )
@@ -118,10 +115,10 @@ def local_platform(settings: Settings, folder: DataFolder, url: str) -> Platform
             most_instances=1,
         ),
         settings,
-        authenticate=_token_of(settings.user, folder.token),
+        identity=TokenIdentity(settings.user, folder.token),
         allowed_hosts=_LOOPBACK,
         mounts={"/storage": stack.storage_app},
-        start=lambda: stack.start(tell=lambda event: _tell(platform, event), reconcile=lambda: _tidy(platform)),
+        start=lambda: stack.start(tell=lambda event: _tell(platform, event), reconcile=lambda: platform.tidy()),
         close=stack.close,
     )
     return platform
@@ -129,15 +126,3 @@ def local_platform(settings: Settings, folder: DataFolder, url: str) -> Platform
 
 def _tell(platform: Platform, event: Any) -> None:
     platform.events.handle(event)
-
-
-def _tidy(platform: Platform) -> None:
-    chores: list[Callable[[], object]] = [platform.reconcile, platform.datasets.sweep]
-    each(chores, lambda chore: chore())
-
-
-def _token_of(user: str, token: str) -> Callable[[str], Principal | None]:
-    def authenticate(given: str) -> Principal | None:
-        return Principal(user) if hmac.compare_digest(given.encode(), token.encode()) else None
-
-    return authenticate

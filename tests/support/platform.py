@@ -22,6 +22,8 @@ from mlops_api.domain.datasets import CompletedPart, CompleteUpload, CreateDatas
 from mlops_api.domain.inference import StartBatch, TransformJob
 from mlops_api.domain.models import Approve, ModelVersion
 from mlops_api.domain.training import StartTraining, TrainingJob
+from mlops_api.ports import RecordStore
+from mlops_api.services.identity import Identity, TokenIdentity
 from mlops_api.services.platform import Platform
 from mlops_api.services.principal import Principal
 from mlops_api.settings import Settings
@@ -72,7 +74,7 @@ class World:
 
     platform: Platform
     settings: Settings
-    records: SqliteRecords
+    records: RecordStore
     objects: FileObjects
     processing: ManualProcessing
     training: ManualTraining
@@ -154,20 +156,27 @@ class World:
 def world(folder: Path, **settings: Any) -> Iterator[World]:
     """Everything below `folder`; opening it a second time is what a restart does, runners forgotten."""
     clock = TestClock()
+    with closing(SqliteRecords(folder / "records.sqlite3", now=lambda: clock().timestamp())) as records:
+        yield world_of(folder, records, clock, **settings)
+
+
+def world_of(
+    folder: Path, records: RecordStore, clock: TestClock, identity: Identity | None = None, **settings: Any
+) -> World:
+    """A platform over these records, its files below `folder`."""
     signer = UrlSigner(b"a secret of this test", clock=clock)
     objects = FileObjects(folder / "store", signer, lambda: f"http://{HOST}", part_size=1 << 10, clock=clock)
-    with closing(SqliteRecords(folder / "records.sqlite3", now=lambda: clock().timestamp())) as records:
-        runners = ManualProcessing(objects), ManualTraining(objects), ManualTransform(objects), ManualHost()
-        chosen = Settings(user="ann", data_dir=folder, **settings)
-        platform = build(
-            Adapters(records, objects, *runners, most_instances=1),
-            chosen,
-            authenticate=lambda token: ANN if token == TOKEN else None,
-            allowed_hosts=frozenset({"127.0.0.1", "localhost", "[::1]"}),
-            clock=clock,
-            mounts={MOUNT: StorageApp(objects, signer)},
-        )
-        yield World(platform, chosen, records, objects, *runners, clock=clock)
+    runners = ManualProcessing(objects), ManualTraining(objects), ManualTransform(objects), ManualHost()
+    chosen = Settings(user="ann", data_dir=folder, **settings)
+    platform = build(
+        Adapters(records, objects, *runners, most_instances=1),
+        chosen,
+        identity=identity or TokenIdentity(ANN.name, TOKEN),
+        allowed_hosts=frozenset({"127.0.0.1", "localhost", "[::1]"}),
+        clock=clock,
+        mounts={MOUNT: StorageApp(objects, signer)},
+    )
+    return World(platform, chosen, records, objects, *runners, clock=clock)
 
 
 def at_once(*actions: Callable[[], T]) -> list[T | BaseException]:

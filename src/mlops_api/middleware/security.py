@@ -1,7 +1,6 @@
 """Who may come in: a known Host (against DNS rebinding), a token, and a body no larger than the cap."""
 
 import re
-from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
 
@@ -9,7 +8,7 @@ import anyio
 
 from mlops_api.domain.errors import BadRequest, Forbidden, PlatformError, RequestTimeout, TooLarge, Unauthorized
 from mlops_api.middleware.asgi import App, Message, Receive, Scope, Send, header, send_body, send_problem
-from mlops_api.services.principal import Principal
+from mlops_api.services.identity import Identity
 
 COOKIE = "mlops_token"
 OPEN_PATHS = frozenset({"/health/live", "/health/ready", "/favicon.ico"})
@@ -25,9 +24,10 @@ class _SenderGone(Exception):
 class HostCheck:
     """Refuses a Host, and for changes an Origin, that is not this server: a page elsewhere cannot reach in."""
 
-    def __init__(self, app: App, allowed: frozenset[str]) -> None:
+    def __init__(self, app: App, allowed: frozenset[str], origins: frozenset[str] = frozenset()) -> None:
         self._app = app
         self._allowed = allowed
+        self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -40,35 +40,39 @@ class HostCheck:
     def _refusal(self, scope: Scope) -> PlatformError | None:
         host = header(scope, b"host") or ""
         if "*" not in self._allowed and _host_name(host) not in self._allowed:
-            return Forbidden("This server does not answer to that Host. Use 127.0.0.1 or localhost.")
-        origin = header(scope, b"origin")
-        if scope["method"] not in _SAFE and origin is not None and origin.partition("://")[2] != host:
+            names = " or ".join(sorted(name for name in self._allowed if not name.startswith("[")))
+            return Forbidden(f"This server does not answer to that Host. Use {names}.")
+        if scope["method"] not in _SAFE and not self._is_own(header(scope, b"origin"), host):
             return Forbidden("Requests from pages of another origin are refused.")
         return None
 
+    def _is_own(self, origin: str | None, host: str) -> bool:
+        return origin is None or origin.partition("://")[2] == host or origin in self._origins
+
 
 class Authentication:
-    """A bearer token, or the cookie that the token link set. `/?token=...` sets the cookie and redirects."""
+    """A bearer token, or the cookie that the token link set. `/?token=...` sets the cookie and redirects.
 
-    def __init__(
-        self, app: App, authenticate: Callable[[str], Principal | None], open_prefixes: tuple[str, ...]
-    ) -> None:
+    An identity that takes no tokens is asked about the request itself, and about nothing a client can write in it.
+    """
+
+    def __init__(self, app: App, identity: Identity, open_prefixes: tuple[str, ...]) -> None:
         self._app = app
-        self._authenticate = authenticate
+        self._identity = identity
         self._open_prefixes = open_prefixes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or self._is_open(scope["path"]):
             await self._app(scope, receive, send)
             return
-        link = _link_token(scope)
-        if link is not None and self._authenticate(link) is not None:
+        link = _link_token(scope) if self._identity.takes_tokens else None
+        if link is not None and self._identity.identify(scope, link) is not None:
             await send_body(send, 303, b"", [(b"location", b"/ui/"), (b"set-cookie", _cookie(link))])
             return
-        token = _bearer(scope) or _cookie_token(scope)
-        principal = self._authenticate(token) if token else None
+        token = (_bearer(scope) or _cookie_token(scope)) if self._identity.takes_tokens else None
+        principal = self._identity.identify(scope, token)
         if principal is None:
-            await send_problem(_unauthorized(), scope, send)
+            await send_problem(_unauthorized(self._identity.advice), scope, send)
             return
         scope.setdefault("state", {})["principal"] = principal
         await self._app(scope, receive, send)
@@ -181,10 +185,7 @@ def _cookie(token: str) -> bytes:
     return f"{COOKIE}={token}; HttpOnly; SameSite=Strict; Path=/".encode("latin-1")
 
 
-def _unauthorized() -> Unauthorized:
-    error = Unauthorized(
-        "Send the token: 'Authorization: Bearer TOKEN'. `mlops up` prints it, and it stands in server.json in the data "
-        "folder; in a browser open the link that `mlops up` printed."
-    )
+def _unauthorized(advice: str) -> Unauthorized:
+    error = Unauthorized(advice)
     error.headers["WWW-Authenticate"] = "Bearer"
     return error

@@ -11,9 +11,9 @@ from mlops_api.services.dashboard import DashboardService
 from mlops_api.services.datasets import DatasetService
 from mlops_api.services.endpoints import EndpointService
 from mlops_api.services.events import EventHandler
+from mlops_api.services.identity import Identity
 from mlops_api.services.inference import InferenceService
 from mlops_api.services.lineage import LineageService
-from mlops_api.services.principal import Principal
 from mlops_api.services.registry import RegistryService
 from mlops_api.services.repair import each
 from mlops_api.services.training import TrainingService
@@ -25,8 +25,9 @@ def _nothing() -> None:
 
 @dataclass(frozen=True)
 class Platform:
-    """`authenticate` gives the principal of a bearer token, or None. `mounts` are ASGI apps with their own
-    authentication, by path (the local store's signed URLs). `start` and `close` frame the process's life."""
+    """`allowed_hosts`: names this server answers to, "*" for any; `allowed_origins`: pages that may change things
+    beside its own. `mounts` are ASGI apps with their own authentication, by path (the local store's signed URLs).
+    `start` and `close` frame the process's life."""
 
     records: RecordStore
     datasets: DatasetService
@@ -39,8 +40,9 @@ class Platform:
     dashboard: DashboardService
     activity: ActivityLog
     events: EventHandler
-    authenticate: Callable[[str], Principal | None]
+    identity: Identity
     allowed_hosts: frozenset[str]
+    allowed_origins: frozenset[str] = frozenset()
     mounts: Mapping[str, Any] = field(default_factory=dict)
     start: Callable[[], None] = _nothing
     close: Callable[[], None] = _nothing
@@ -56,3 +58,7 @@ class Platform:
             ],
             lambda reconcile: reconcile(),
         )
+
+    def tidy(self) -> None:
+        """What the schedule runs: reconcile, and drop uploads that were not completed in time."""
+        each([self.reconcile, self.datasets.sweep], lambda chore: chore())
