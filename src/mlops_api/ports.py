@@ -231,7 +231,8 @@ class ObjectStore(Protocol):
 
     def complete_upload(self, upload_id: str, parts: Sequence[tuple[int, str]]) -> ObjectInfo:
         """Make the object visible. Raises Conflict naming the parts that are missing or whose etag differs;
-        NotFound when the upload was aborted, swept or completed before."""
+        NotFound when the upload was aborted, swept or completed before. Of several calls at once at least one
+        succeeds; each of the others does too, with the same object, or raises NotFound."""
 
     def abort_upload(self, upload_id: str) -> None:
         """Drop its parts; no error when absent."""

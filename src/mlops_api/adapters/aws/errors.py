@@ -5,7 +5,7 @@ a code that the caller names                           --> the caller's error
 anything else                                          --> passes through untouched
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from botocore.exceptions import (
@@ -37,15 +37,19 @@ THROTTLED = frozenset(
     }
 )
 _UNREACHABLE = (ConnectionError, HTTPClientError, IncompleteReadError, ResponseStreamingError)
+Codes = Mapping[str, Callable[[str], PlatformError]]
+"""AWS error code -> the error to raise, given a sentence."""
+
 _RETRY_AFTER = 2
 """Seconds. botocore has just spent up to 3 of them on retries."""
 
 
 @contextmanager
-def translated(subject: str, codes: Mapping[str, type[PlatformError]] | None = None) -> Iterator[None]:
+def translated(subject: str, codes: Codes | None = None) -> Iterator[None]:
     """Raise `domain.errors` for what AWS answers inside.
 
-    `subject` begins the sentence: "record thing a". `codes`: AWS error code -> error, with AWS's own words behind it.
+    `subject` begins the sentence: "record thing a". The errors of
+    `codes` are given that and AWS's own words.
     """
     try:
         yield
@@ -70,7 +74,7 @@ def unavailable(subject: str, reason: str) -> Unavailable:
     return Unavailable(f"{subject}: {reason}. Try again.", retry_after=_RETRY_AFTER)
 
 
-def _known(subject: str, error: ClientError, codes: Mapping[str, type[PlatformError]]) -> PlatformError | None:
+def _known(subject: str, error: ClientError, codes: Codes) -> PlatformError | None:
     code = code_of(error)
     if code in codes:
         return codes[code](f"{subject}: {message_of(error) or code}")

@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 import orjson
 
+from mlops_api.adapters.attachment import attachment
 from mlops_api.adapters.local.byte_ranges import ByteRange, Unsatisfiable, parse_range
 from mlops_api.adapters.local.file_objects import FileObjects
 from mlops_api.adapters.local.object_files import OpenObject
@@ -199,12 +200,6 @@ def _object_headers(found: OpenObject, wanted: ByteRange | None, filename: str) 
         return 200, headers
     last = wanted.start + wanted.length - 1
     return 206, headers | {"Content-Range": f"bytes {wanted.start}-{last}/{found.info.size}"}
-
-
-def attachment(filename: str) -> str:
-    """Content-Disposition (RFC 6266): a plain name for old clients, the exact one in UTF-8."""
-    plain = re.sub(r"[^A-Za-z0-9._ -]", "_", filename) or "download"
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
 
 
 def _quoted(found: OpenObject) -> str:

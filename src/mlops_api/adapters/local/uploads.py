@@ -30,13 +30,12 @@ from mlops_api.adapters.local.durable import (
     write_file,
 )
 from mlops_api.adapters.local.object_files import seal
+from mlops_api.adapters.upload_parts import check_parts, part_count, part_length, part_size_for, upload_gone
 from mlops_api.domain.errors import BadRequest, Conflict, Invalid, NotFound
 from mlops_api.ports import ObjectInfo
 
 MOST_PARTS = 10_000
-_MEBIBYTE = 1 << 20
 _ID = re.compile(r"^[0-9a-f]{32}$")
-_SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -51,13 +50,13 @@ class UploadPlan:
 
     @property
     def part_count(self) -> int:
-        return max(1, -(-self.size // self.part_size))
+        return part_count(self.size, self.part_size)
 
     def offset(self, part: int) -> int:
         return (part - 1) * self.part_size
 
     def length(self, part: int) -> int:
-        return min(self.part_size, self.size - self.offset(part))
+        return part_length(self.size, self.part_size, part)
 
 
 class Uploads:
@@ -80,7 +79,8 @@ class Uploads:
             raise BadRequest(f"An upload cannot have {size} bytes.")
         if shutil.disk_usage(self._folder).free < size:
             raise storage_full(f"{key} ({size} bytes)")
-        plan = UploadPlan(secrets.token_hex(16), key, size, self._part_size_for(size), self._now())
+        part_size = part_size_for(size, usual=self._part_size, most_parts=MOST_PARTS)
+        plan = UploadPlan(secrets.token_hex(16), key, size, part_size, self._now())
         with full_disk_refused(key):
             self._prepare(plan)
         return plan
@@ -114,10 +114,6 @@ class Uploads:
             self.abort(path.name)
         return len(old)
 
-    def _part_size_for(self, size: int) -> int:
-        least = -(-size // MOST_PARTS)
-        return max(self._part_size, -(-least // _MEBIBYTE) * _MEBIBYTE if least > self._part_size else 0)
-
     def _prepare(self, plan: UploadPlan) -> None:
         folder = self._folder / plan.id
         make_folder(folder)
@@ -130,7 +126,7 @@ class Uploads:
 
     def _find(self, upload_id: str) -> "_Upload":
         if not _ID.match(upload_id):
-            raise _gone(upload_id)
+            raise upload_gone(upload_id)
         with self._lock:
             if upload_id not in self._open:
                 self._open[upload_id] = _load(self._folder / upload_id)
@@ -201,7 +197,7 @@ class _Upload:
     def complete(self, parts: Sequence[tuple[int, str]], publish: Callable[[Path, str], ObjectInfo]) -> ObjectInfo:
         with self.lock:
             self._check_open()
-            self._check_parts(parts)
+            check_parts(self.plan.part_count, self._arrived, parts)
             body = self.folder / "body"
             with full_disk_refused(self.plan.key):
                 _seal(body)
@@ -216,16 +212,7 @@ class _Upload:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise _gone(self.plan.id)
-
-    def _check_parts(self, parts: Sequence[tuple[int, str]]) -> None:
-        named = {number: etag.strip('"') for number, etag in parts}
-        wanted = range(1, self.plan.part_count + 1)
-        missing = [number for number in wanted if number not in self._arrived or number not in named]
-        unknown = sorted(set(named) - set(wanted))
-        differing = [number for number in wanted if number not in missing and named[number] != self._arrived[number]]
-        if missing or unknown or differing:
-            raise _incomplete(missing, differing, unknown)
+            raise upload_gone(self.plan.id)
 
     def _note(self, part: int, etag: str | None) -> None:
         # The newline in front ends a line that a full disk or a power loss cut short.
@@ -287,9 +274,9 @@ def _load(folder: Path) -> _Upload:
         plan = UploadPlan(folder.name, **orjson.loads((folder / "upload.json").read_bytes()))
         lines = (folder / "parts.jsonl").read_bytes().splitlines()
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise _gone(folder.name) from error
+        raise upload_gone(folder.name) from error
     if not (folder / "body").exists():
-        raise _gone(folder.name)
+        raise upload_gone(folder.name)
     return _Upload(folder, plan, _read_journal(lines))
 
 
@@ -320,24 +307,3 @@ def _seal(path: Path) -> None:
         seal(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _gone(upload_id: str) -> NotFound:
-    return NotFound(
-        "There is no such upload: it was completed, aborted or swept. Start a new one.", upload_id=upload_id[:64]
-    )
-
-
-def _incomplete(missing: list[int], differing: list[int], unknown: list[int]) -> Conflict:
-    complaints = {"missing": missing, "with another etag": differing, "not of this upload": unknown}
-    text = "; ".join(f"{what}: {_shown(numbers)}" for what, numbers in complaints.items() if numbers)
-    return Conflict(
-        f"The upload is not complete. Parts {text}. Send those parts again, then complete it.",
-        missing_parts=missing,
-        differing_parts=differing,
-        unknown_parts=unknown,
-    )
-
-
-def _shown(numbers: list[int]) -> str:
-    return ", ".join(map(str, numbers[:_SHOWN])) + (f" and {len(numbers) - _SHOWN} more" if numbers[_SHOWN:] else "")
