@@ -15,6 +15,7 @@ from mlops_contracts.hyperparameters import XGBoostHyperparameters
 from training.checkpoint import Checkpoint
 from training.estimators.base import FitTask, Fitted, Progress
 from training.evaluation.metrics import objective
+from training.evaluation.sampling import stratified_rows
 from training.failure import JobStopped
 from training.scorers.boosted import BoostedScorer
 from training.split import Split, at_random, by_time, stratified
@@ -29,6 +30,8 @@ ONE_THREAD_BELOW = 500_000
 and very much more on a busy machine."""
 REPORTS = 60
 """Most lines of live metrics, about."""
+WATCHED_ROWS = 10_000
+"""Most held-out rows that live metrics look at: with all of a large table they took a fifth of the fit's time."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +81,12 @@ class _Boosting:
         if parts:
             held = parts.valid
             self.stopping = self._quantised(task.matrix[held], task.y[held], _at(task.weight, held), self.fitted)
-        self.watched = self._quantised(task.matrix_valid, task.y_valid, None, self.fitted)
-        self.progress.say(f"phase=fit fitted_rows={len(rows)} early_stopping_rows={len(task.y) - len(rows)}")
+        watched = stratified_rows(task.y_valid, WATCHED_ROWS, task.seed)
+        self.watched_y = task.y_valid[watched]
+        # Not quantised: that took longer than it saves on rows that are only scored.
+        self.watched = xgboost.DMatrix(task.matrix_valid[watched], self.watched_y, nthread=self.threads)
+        counts = {"fitted": len(rows), "early_stopping": len(task.y) - len(rows), "watched": len(watched)}
+        self.progress.say("phase=fit " + " ".join(f"{name}_rows={count}" for name, count in counts.items()))
 
     def _quantised(
         self, matrix: Array, y: Array, weight: Array | None, like: xgboost.QuantileDMatrix | None = None
@@ -132,7 +139,7 @@ class _Boosting:
         number, loss = self.booster.attr("best_round"), self.booster.attr("best_loss")
         return (int(number), float(loss)) if number and loss else (-1, np.inf)
 
-    def _loss(self, rows: xgboost.QuantileDMatrix, number: int) -> float:
+    def _loss(self, rows: xgboost.DMatrix, number: int) -> float:
         return float(self.booster.eval(rows, iteration=number).rpartition(":")[2])
 
     def _tell(self, number: int) -> None:
@@ -151,7 +158,7 @@ class _Boosting:
         }
         if self.task.problem_type == "binary":
             positive = self.booster.predict(self.watched)
-            auc = objective("binary", self.task.y_valid, np.stack([1 - positive, positive], axis=1))
+            auc = objective("binary", self.watched_y, np.stack([1 - positive, positive], axis=1))
             live |= {} if auc is None else {"validation_auc": auc}
         return live
 

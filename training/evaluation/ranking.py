@@ -49,8 +49,11 @@ def run_starts(*keys: Array) -> Array:
 
 def area(scores: Array, positive: Array) -> float | None:
     """Area under the ROC curve; None when one of the two kinds is absent."""
-    whole = grouped_areas(rank(scores, positive), np.zeros(len(scores), dtype=np.int8), 1)
-    return None if np.isnan(whole.area[0]) else float(whole.area[0])
+    ranked = rank(scores, positive)
+    positives = np.bincount(ranked.tie, ranked.positive)
+    negatives = np.bincount(ranked.tie) - positives
+    [whole] = areas_of_runs(np.zeros(len(positives), dtype=np.intp), positives, negatives, 1).area
+    return None if np.isnan(whole) else float(whole)
 
 
 def grouped_areas(ranked: Ranked, groups: Array, count: int) -> Areas:

@@ -220,6 +220,18 @@ def test_live_metrics_are_few_and_improve(tmp_path):
     assert told.shares == sorted(told.shares)
 
 
+def test_live_metrics_look_at_a_bounded_share_of_the_held_out_rows(tmp_path, monkeypatch):
+    told, bounded = Told(), Told()
+    whole = fit(Case("xgboost", "binary", tmp_path / "whole").task, told)
+    monkeypatch.setattr("training.estimators.boosted.WATCHED_ROWS", 60)
+    case = Case("xgboost", "binary", tmp_path / "bounded")
+    fitted = fit(case.task, bounded)
+    assert any("watched_rows=60" in line for line in bounded.lines)
+    assert bounded.metrics[-1]["validation_auc"] == pytest.approx(told.metrics[-1]["validation_auc"], abs=0.2)
+    assert bounded.metrics[-1]["validation_auc"] != told.metrics[-1]["validation_auc"]
+    assert np.array_equal(*(each.scorer.scores(case.matrix_valid) for each in (whole, fitted)))
+
+
 def test_stop_saves_a_checkpoint_and_a_new_attempt_goes_on_to_the_same_model(tmp_path):
     def chosen(folder):
         return Case("xgboost", "multiclass", folder, n_estimators=120, learning_rate=0.05)
