@@ -1,10 +1,12 @@
 """`python -m training transform`: score a whole table, one result row per input row, in order.
 
-    model/                                         bundle
+    model/                                         bundle; or input/data/model/<one model.tar.gz>
     input/data/transform/{data.parquet,dataset.json}
     input/config/transform.json                    TransformConfig
     output/progress.json                           TransformProgress, replaced after each chunk
     output/results.csv | results.parquet
+
+In a SageMaker processing job these lie below /opt/ml/processing, and progress.json in progress/.
 
 Result columns: row (from 1); label and probability_<class> for each class, or value; error. A row that cannot be
 scored has its reason in `error` and nothing else. A table that can never fit the model fails the job at once.
@@ -37,6 +39,7 @@ from training.complaints import RowErrors
 from training.durable import replacing
 from training.failure import JobError, JobStopped, guarded
 from training.libraries import limit_threads
+from training.model_archive import unpack_model
 from training.paths import MlPaths
 from training.responses import NOT_FINITE, decide, finite_scores
 from training.transform_input import ScoringTable
@@ -49,7 +52,7 @@ Array = npt.NDArray[Any]
 
 def main(_argv: Sequence[str]) -> int:
     """Run the job below MLOPS_ML_ROOT; returns 0, 1 (see output/failure) or 143 (stopped)."""
-    paths = MlPaths.from_env()
+    paths = MlPaths.of_job()
     with _stoppable() as stop:
         return guarded(paths, lambda: transform(paths, stop))
 
@@ -84,13 +87,15 @@ def transform(paths: MlPaths, stop: Stop) -> None:
     """Score the table. Raises JobError (the user can mend it), JobStopped, or whatever went wrong."""
     limit_threads(machine_threads())
     config = _config(paths)
+    unpack_model(paths)
     bundle = _bundle(paths.model)
     fields = tuple(Field.of(feature) for feature in bundle.manifest.features)
     source = _required(paths.channel(CHANNEL) / "data.parquet")
     table = ScoringTable(source, fields)
     parts = Parts(paths.checkpoints, _digest(paths), config.format)
-    job = Job(Scorer(bundle, fields), table, parts, paths.output, config.chunk_rows)
+    job = Job(Scorer(bundle, fields), table, parts, paths.progress, config.chunk_rows)
     job.run(stop)
+    paths.output.mkdir(parents=True, exist_ok=True)
     parts.assemble(paths.output / f"results.{config.format}", result_schema(bundle.manifest), stop.check)
     parts.remove()
     print(f"phase=done rows={table.rows} failed={job.failed_rows}", flush=True)
@@ -168,13 +173,13 @@ class Job:
     scorer: Scorer
     table: ScoringTable
     parts: Parts
-    output: Path
+    progress: Path
     chunk_rows: int
     failed_rows: int = field(default=0, init=False)
 
     def run(self, stop: Stop) -> None:
         """Score what is not scored yet. Raises JobStopped after a chunk when asked to."""
-        self.output.mkdir(parents=True, exist_ok=True)
+        self.progress.mkdir(parents=True, exist_ok=True)
         done = self.parts.done()[: math.ceil(self.table.rows / self.chunk_rows)]
         self.failed_rows = sum(part.failed_rows for part in done)
         print(f"phase=scoring rows={self.table.rows} done={len(done) * self.chunk_rows if done else 0}", flush=True)
@@ -192,6 +197,6 @@ class Job:
     def _report(self, chunks: int) -> None:
         done = min(chunks * self.chunk_rows, self.table.rows)
         progress = TransformProgress(rows=self.table.rows, done_rows=done, failed_rows=self.failed_rows)
-        with replacing(self.output / "progress.json") as partial:
+        with replacing(self.progress / "progress.json") as partial:
             partial.write_text(progress.model_dump_json(), encoding="utf-8")
         print(metric_line("progress", done / self.table.rows if self.table.rows else 1.0), flush=True)

@@ -5,7 +5,7 @@
     output/dataset.json            always when the exit code is 0
     output/profile.json, preview.json, data.parquet     accepted tables only
 
-See job.py for the steps, plan.py for the SQL.
+In a SageMaker processing job these lie below /opt/ml/processing. See job.py for the steps, plan.py for the SQL.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ def main(argv: Sequence[str] = ()) -> int:
     """Run the job; `argv` must be empty. Exit code 0: verdict written; 1: could not run, see output/failure."""
     if argv:
         raise SystemExit(f"preprocess takes no arguments, got {list(argv)}")
-    paths = MlPaths.from_env()
+    paths = MlPaths.of_job()
     return guarded(paths, lambda: _run(paths))
 
 

@@ -24,10 +24,11 @@ from mlops_api.adapters.local.job_folder import checked
 from mlops_api.adapters.local.ml_layout import LocalObjects
 from mlops_api.adapters.local.model_cache import ModelCache
 from mlops_api.adapters.local.model_server import LoadFailed, ModelServer
-from mlops_api.adapters.local.routing import Route, Seat, checked_variants
+from mlops_api.adapters.local.routing import Route, Seat
 from mlops_api.adapters.local.server_keeper import Endpoint, HostLimits, ServerKeeper
 from mlops_api.adapters.local.watcher import Watcher
-from mlops_api.domain.errors import BadRequest, Conflict, NotFound, PlatformError, StorageFull, TooLarge, Unavailable
+from mlops_api.adapters.variants import checked_header, checked_variants
+from mlops_api.domain.errors import Conflict, NotFound, PlatformError, StorageFull, TooLarge, Unavailable
 from mlops_api.domain.times import rfc3339, utc_now
 from mlops_api.ports import EndpointState, Invocation, StateChange, VariantSpec
 
@@ -110,8 +111,8 @@ class LocalEndpointHost:
     ) -> Invocation:
         if len(body) > MAX_BODY:
             raise TooLarge(f"A request may hold {MAX_BODY} bytes, this one has {len(body)}. Use batch scoring.")
-        _checked_header(content_type)
-        _checked_header(accept)
+        checked_header(content_type)
+        checked_header(accept)
         seat, server = self._enter(endpoint, variant)
         try:
             reply = server.invoke(body, content_type, accept)
@@ -299,12 +300,6 @@ class LocalEndpointHost:
     @property
     def _owner_lock(self) -> Path:
         return self._root / "lock"
-
-
-def _checked_header(value: str) -> None:
-    """Raises BadRequest for what would break out of a header line."""
-    if len(value) > 256 or not value.isprintable() or not value.isascii():
-        raise BadRequest("Content-Type and Accept must be at most 256 printable ASCII characters.")
 
 
 def _whole(seconds: str | None) -> int:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 from mlops_api.adapters.local.model_server import ModelServer
-from mlops_api.domain.errors import Invalid
 from mlops_api.ports import VariantSpec
 
 
@@ -63,15 +62,3 @@ class Route:
 
     def seat_of(self, server: ModelServer) -> Seat | None:
         return next((seat for seat in self.seats if seat.server is server), None)
-
-
-def checked_variants(variants: Sequence[VariantSpec]) -> tuple[VariantSpec, ...]:
-    """Raises Invalid when there is none, a name comes twice or a weight is not above 0."""
-    names = [each.variant for each in variants]
-    if not names:
-        raise Invalid("An endpoint needs at least one variant.")
-    if len(set(names)) < len(names):
-        raise Invalid(f"Variant names must differ; got {', '.join(names)}.")
-    if wrong := [each.variant for each in variants if not each.weight > 0]:
-        raise Invalid(f"Weights must be above 0; that of {', '.join(wrong)} is not.")
-    return tuple(variants)
