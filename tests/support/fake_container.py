@@ -23,6 +23,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mlops_contracts.metrics import metric_line
+from training.failure import JobError
+from training.model_archive import unpack_model
+from training.paths import MlPaths
 
 
 def preload() -> None:
@@ -40,6 +43,11 @@ def _root() -> Path:
     return Path(os.environ["MLOPS_ML_ROOT"])
 
 
+def _job() -> MlPaths:
+    """Where preprocess and transform find their folders: a SageMaker processing job has them elsewhere."""
+    return MlPaths.of_job()
+
+
 def _note(word: str) -> None:
     """One line per begin and end, so that a test can count how often a job really ran."""
     journal = os.open(_root().parent / "journal", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -52,9 +60,10 @@ def _train() -> int:
 
 
 def _preprocess() -> int:
-    (raw,) = (_root() / "input/data/raw").iterdir()
-    config = json.loads((_root() / "input/config/preprocess.json").read_text())
-    output = _root() / "output"
+    job = _job()
+    (raw,) = job.channel("raw").iterdir()
+    config = json.loads((job.config / "preprocess.json").read_text())
+    output = job.output
     output.mkdir(exist_ok=True)
     text = raw.read_text()
     if text != "do no-report":
@@ -63,18 +72,23 @@ def _preprocess() -> int:
 
 
 def _transform() -> int:
-    config = json.loads((_root() / "input/config/transform.json").read_text())
-    rows = (_root() / "input/data/transform/data.csv").read_text().splitlines()
-    output = _root() / "output"
+    job = _job()
+    try:
+        unpack_model(job)
+    except JobError as error:
+        return _fail(str(error))
+    config = json.loads((job.config / "transform.json").read_text())
+    rows = (job.channel("transform") / "data.csv").read_text().splitlines()
+    output = job.output
     output.mkdir(exist_ok=True)
-    parts = output / "parts"
+    parts = job.root / "parts"
     parts.mkdir(exist_ok=True)
     for number, row in enumerate(rows, 1):
         part = parts / str(number)
         if not part.exists():
             part.write_text(f"{number},{row}\n")
             _note(f"row-{number}")
-        _progress(output, len(rows), number)
+        _progress(job.progress, len(rows), number)
         _steps(row.removeprefix("do ")) if row.startswith("do ") else None
     results = "".join((parts / str(number)).read_text() for number in range(1, len(rows) + 1))
     (output / f"results.{config['format']}").write_text(results)
@@ -82,6 +96,7 @@ def _transform() -> int:
 
 
 def _progress(output: Path, rows: int, done: int) -> None:
+    output.mkdir(exist_ok=True)
     half = output / "progress.json.half"
     half.write_text(json.dumps({"rows": rows, "done_rows": done, "failed_rows": 0}))
     half.replace(output / "progress.json")
@@ -105,7 +120,7 @@ def _once(step: str) -> int | None:
 
 
 def _fail(text: str) -> int:
-    failure = _root() / "output/failure"
+    failure = _job().failure
     failure.parent.mkdir(exist_ok=True)
     failure.write_text(text)
     return 1
@@ -159,7 +174,7 @@ def _bytes(_: str) -> None:
 
 def _accept(_: str) -> None:
     for name in ("data.parquet", "preview.json", "profile.json"):
-        (_root() / "output" / name).write_text(name)
+        (_job().output / name).write_text(name)
 
 
 def _nothing(_: str) -> None:
@@ -291,14 +306,22 @@ class _Server(socketserver.ThreadingMixIn, socketserver.BaseServer):
         request.close()
 
 
+def _listener() -> socket.socket:
+    inherited = os.environ.get("MLOPS_LISTEN_FD")
+    if inherited:
+        return socket.socket(fileno=int(inherited))
+    host, port = os.environ.get("MLOPS_BIND_HOST", "127.0.0.1"), os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080")
+    return socket.create_server((host, int(port)))
+
+
 def _serve() -> int:
     model = json.loads((_root() / "model/model.json").read_text())
     if model.get("fail"):
-        print(model["fail"], file=sys.stderr)
+        print(f"error: {model['fail']}", file=sys.stderr)
         return _fail(model["fail"])
     time.sleep(float(model.get("load_seconds", 0)))
     _Handler.model = model
-    server = _Server(socket.socket(fileno=int(os.environ["MLOPS_LISTEN_FD"])))
+    server = _Server(_listener())
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
     server.serve_forever(poll_interval=0.02)
     return 0
@@ -310,3 +333,7 @@ _PROGRAMS: dict[str, Callable[[], int]] = {
     "transform": _transform,
     "serve": _serve,
 }
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from mlops_api.domain.base import Answer, Page, Request
-from mlops_api.domain.names import Reference
+from mlops_api.domain.names import Name, Reference
 from mlops_api.domain.training import JobStatus
 from mlops_contracts.transform import ResultFormat
 
@@ -59,7 +59,7 @@ class EndpointPage(Page):
 
 
 class VariantRequest(Request):
-    variant: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$")]
+    variant: Name
     model_version: Reference
     weight: Annotated[float, Field(gt=0, le=1000)] = 1.0
 

@@ -211,7 +211,7 @@ class EndpointService:
             return
         if state.pending or state.status in ("Creating", "Updating", "Deleting"):
             return
-        if _key(state.serving) == _pending_key(stored.value):
+        if _key(state.serving) == _key(stored.value.pending):
             self._succeed(stored)
         elif state.failure_reason is not None and stored.value.launched:
             self._fail(stored, state)
@@ -298,12 +298,9 @@ def single(model: str, number: int) -> list[Variant]:
     return [Variant(variant=variant_name(number), model_version=version_id(model, number), weight=1.0)]
 
 
-def _key(variants: Sequence[VariantSpec]) -> set[tuple[str, str, float]]:
-    return {(item.variant, item.model_version, item.weight) for item in variants}
-
-
-def _pending_key(endpoint: Endpoint) -> set[tuple[str, str, float]]:
-    return {(item.variant, item.model_version, item.weight) for item in endpoint.pending}
+def _key(variants: Sequence[VariantSpec] | Sequence[Variant]) -> set[tuple[str, str, str]]:
+    """A host may keep weights in single precision, which is exact to six digits."""
+    return {(item.variant, item.model_version, f"{item.weight:.6g}") for item in variants}
 
 
 def _visible(endpoint: Endpoint) -> Endpoint:
