@@ -1,0 +1,78 @@
+"""Faults on request: through this object, or by POST to /_control/FAULT with its arguments as JSON."""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tests.sagemaker_server.refusals import Refusal
+
+
+@dataclass
+class _Planned:
+    operation: str | None
+    left: int
+    refusal: Refusal
+
+
+class Faults:
+    """What is to go wrong. Safe to use from many threads."""
+
+    def __init__(self) -> None:
+        self._planned: list[_Planned] = []
+        self._without_capacity: set[str] = set()
+        self._lock = threading.Lock()
+        self._act_on_job: dict[str, Callable[[str], None]] = {}
+
+    def throttle(self, calls: int, operation: str | None = None) -> None:
+        """Answer the next `calls` requests (of one operation, or of any) with ThrottlingException."""
+        self.refuse(calls, Refusal("ThrottlingException", "Rate exceeded"), operation)
+
+    def refuse(self, calls: int, refusal: Refusal, operation: str | None = None) -> None:
+        """Answer the next `calls` requests with this error."""
+        with self._lock:
+            self._planned.append(_Planned(operation, calls, refusal))
+
+    def no_capacity(self, job: str) -> None:
+        """The job of this name, not yet created, will find no instances."""
+        with self._lock:
+            self._without_capacity.add(job)
+
+    def interrupt(self, job: str) -> None:
+        """Take the spot instances of a training job away. Raises ValueError unless it is a spot job that runs."""
+        self._act_on_job["interrupt"](job)
+
+    def kill(self, job: str) -> None:
+        """SIGKILL to the containers of a job, as the kernel does when memory is short. Raises ValueError."""
+        self._act_on_job["kill"](job)
+
+    # ---------------------------------------------------------------- the server's side
+
+    def act_on_jobs(self, *, interrupt: Callable[[str], None], kill: Callable[[str], None]) -> None:
+        """Who carries out what concerns a running job."""
+        self._act_on_job = {"interrupt": interrupt, "kill": kill}
+
+    def check(self, operation: str) -> None:
+        """Raises the refusal planned for this call, if any."""
+        with self._lock:
+            for planned in self._planned:
+                if planned.left and planned.operation in (None, operation):
+                    planned.left -= 1
+                    raise planned.refusal
+
+    def capacity(self, job: str) -> bool:
+        """Whether there are instances for the job."""
+        with self._lock:
+            return job not in self._without_capacity
+
+    def control(self, fault: str, arguments: Mapping[str, Any]) -> None:
+        """One request to /_control. Raises ValueError for an unknown fault."""
+        known: dict[str, Callable[..., None]] = {
+            "throttle": self.throttle,
+            "no_capacity": self.no_capacity,
+            "interrupt": self.interrupt,
+            "kill": self.kill,
+        }
+        if fault not in known:
+            raise ValueError(f"no fault {fault!r}; there are: {', '.join(known)}")
+        known[fault](**arguments)
