@@ -3,14 +3,12 @@
 import hashlib
 import json
 import os
-import subprocess
 import sys
-import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from bench.figure import Row, Samples, informational
-from bench.server import ROOT, Failed, environment
+from bench.measured import Measured, run
+from bench.server import Failed
 from bench.tables import mixed, write_csv
 from bench.world import World
 from mlops_contracts.dataset import PreprocessConfig
@@ -27,27 +25,20 @@ connection.execute("SUMMARIZE t").fetchall()
 """
 
 
-@dataclass(frozen=True)
-class Run:
-    seconds: float
-    peak_mb: float
-
-
 def measure(world: World, rows: int = ROWS) -> list[Row]:
     file = write_csv(mixed(rows, target=False), world.scratch / "table.csv")
     job = _job_folder(world.scratch / "preprocess", file)
-    alone = {"OMP_NUM_THREADS": str(len(os.sched_getaffinity(0)))}
     ours, peer = [], []
     for _ in range(TIMES):
-        ours.append(_run([sys.executable, "-m", "training", "preprocess"], {"MLOPS_ML_ROOT": str(job)}))
+        ours.append(run([sys.executable, "-m", "training", "preprocess"], {"MLOPS_ML_ROOT": str(job)}))
         _check(job, rows)
-        peer.append(_run([sys.executable, "-c", _DUCKDB, str(file)], alone))
+        peer.append(run([sys.executable, "-c", _DUCKDB, str(file)], {}))
     return _rows(rows, file, ours, peer)
 
 
-def _rows(rows: int, file: Path, ours: list[Run], peer: list[Run]) -> list[Row]:
-    own, other = Samples([run.seconds for run in ours]), Samples([run.seconds for run in peer])
-    memory, other_memory = max(run.peak_mb for run in ours), max(run.peak_mb for run in peer)
+def _rows(rows: int, file: Path, ours: list[Measured], peer: list[Measured]) -> list[Row]:
+    own, other = Samples([one.seconds for one in ours]), Samples([one.seconds for one in peer])
+    memory, other_memory = max(one.peak_mb for one in ours), max(one.peak_mb for one in peer)
     against = {"peer_is": "DuckDB read_csv + SUMMARIZE"}
     size = f"{file.stat().st_size / 1e6:.0f} MB of CSV"
     return [
@@ -85,20 +76,3 @@ def _check(job: Path, rows: int) -> None:
     report = json.loads((job / "output" / "dataset.json").read_text())
     if report["rows"] != rows or report["quality"]["violation_count"]:
         raise Failed(f"preprocess refused the table: {report['quality']['violations'][:3]}")
-
-
-def _run(argv: list[str], environ: dict[str, str]) -> Run:
-    """Wall seconds, and the peak resident memory of that one process."""
-    began = time.perf_counter()
-    process = subprocess.Popen(
-        argv, cwd=ROOT, env=environment() | environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-    assert process.stderr is not None
-    words = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - began
-    process.returncode = os.waitstatus_to_exitcode(status)
-    process.stderr.close()
-    if process.returncode:
-        raise Failed(f"{' '.join(argv[:4])} ended with {process.returncode}: {words.decode()[-500:]}")
-    return Run(seconds, usage.ru_maxrss / 1024)
