@@ -1,4 +1,7 @@
-"""AWS for tests: hooks into boto3 clients that count calls and answer for the service."""
+"""AWS for tests: hooks into boto3 clients that count calls and answer for the service.
+
+A hook that answers keeps a request from being sent, but moto in this process sees it all the same: use ministack.
+"""
 
 import secrets
 from collections import Counter
@@ -43,15 +46,20 @@ def sending(client: Any) -> Iterator[Counter[str]]:
 
 
 @contextmanager
-def throttled(client: Any, operation: str, times: int, code: str = "ThrottlingException") -> Iterator[list[str]]:
-    """The next `times` HTTP requests of `operation` are answered by a throttle; yields the list of those answered."""
+def throttled(
+    client: Any, operation: str, times: int, code: str = "ThrottlingException", *, status: int | None = None
+) -> Iterator[list[str]]:
+    """The next `times` HTTP requests of `operation` are answered with `code`; yields the list of those answered.
+
+    `status` None: what AWS sends with a throttle.
+    """
     answered: list[str] = []
 
     def answer(event_name: str, **_: Any) -> AWSResponse | None:
         if len(answered) >= times:
             return None
         answered.append(event_name)
-        return _refusal(client, code)
+        return _refused(client, code, status)
 
     with hooked(client, "before-send", answer, operation=operation):
         yield answered
@@ -68,12 +76,15 @@ def hooked(client: Any, event: str, handler: Any, *, operation: str | None = Non
         client.meta.events.unregister(name, handler)
 
 
-def _refusal(client: Any, code: str) -> AWSResponse:
-    message = "Rate exceeded"
-    if client.meta.service_model.protocol_name.endswith("xml"):
-        body = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode()
-        return AWSResponse("", 503, {"content-type": "application/xml"}, _Raw(body))
-    return AWSResponse("", 400, {}, _Raw(orjson.dumps({"__type": f"aws#{code}", "message": message})))
+def refusal(status: int, body: bytes) -> AWSResponse:
+    """An answer for a before-send hook to give."""
+    return AWSResponse("", status, {}, _Raw(body))
+
+
+def _refused(client: Any, code: str, status: int | None) -> AWSResponse:
+    if client.meta.service_model.metadata["protocol"] in {"rest-xml", "query"}:
+        return refusal(status or 503, f"<Error><Code>{code}</Code><Message>Rate exceeded</Message></Error>".encode())
+    return refusal(status or 400, orjson.dumps({"__type": f"aws#{code}", "message": "Rate exceeded"}))
 
 
 class _Raw:
