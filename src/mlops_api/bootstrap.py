@@ -20,7 +20,7 @@ from mlops_api.services.datasets import DatasetService
 from mlops_api.services.endpoints import EndpointService
 from mlops_api.services.events import EventHandler
 from mlops_api.services.idempotency import Idempotency
-from mlops_api.services.identity import Identity, TokenIdentity
+from mlops_api.services.identity import GatewayIdentity, Identity, TokenIdentity
 from mlops_api.services.inference import InferenceService
 from mlops_api.services.lineage import LineageService
 from mlops_api.services.platform import Platform
@@ -122,6 +122,37 @@ def local_platform(settings: Settings, folder: DataFolder, url: str) -> Platform
         close=stack.close,
     )
     return platform
+
+
+def aws_platform(settings: Settings) -> Platform:
+    """DynamoDB, S3 and SageMaker. AWS is called when something is asked of the platform, not before."""
+    from mlops_api.adapters.aws.stack import AwsStack
+
+    stack = AwsStack(settings.region, settings.table, _sagemaker(settings))
+    return build(
+        Adapters(
+            records=stack.records,
+            objects=stack.objects,
+            processing=stack.processing,
+            training=stack.training,
+            transform=stack.transform,
+            hosting=stack.hosting,
+            most_instances=settings.max_instances,
+        ),
+        settings,
+        identity=GatewayIdentity(settings.identity_claim),
+        allowed_hosts=settings.allowed_hosts,
+        allowed_origins=settings.allowed_origins,
+    )
+
+
+def _sagemaker(settings: Settings) -> dict[str, Any]:
+    """What AwsSageMaker takes."""
+    names = (
+        "role_arn", "image_uri", "bucket", "training_instance_type", "processing_instance_type",
+        "transform_instance_type", "endpoint_instance_count", "volume_gb", "kms_key_id", "network_isolation",
+    )  # fmt: skip
+    return settings.model_dump(include=set(names)) | {"endpoint_instance_type": settings.endpoint_instance_type or None}
 
 
 def _tell(platform: Platform, event: Any) -> None:

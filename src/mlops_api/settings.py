@@ -2,22 +2,28 @@
 
 import getpass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from mlops_api.domain.defaults import DEFAULT_DATA_DIR
 
 MEGABYTE = 1 << 20
+PREFIX = "MLOPS_"
+
+Names = Annotated[frozenset[str], NoDecode]
+"""In the environment separated by commas."""
+
+_NEEDED_ON_AWS = ("table", "bucket", "role_arn", "image_uri", "allowed_hosts")
 
 
 class Settings(BaseSettings):
     """docs/settings.md lists every field; a test fails when one is missing there."""
 
-    model_config = SettingsConfigDict(env_prefix="MLOPS_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
 
-    mode: Literal["local"] = Field("local", description="Which adapters bootstrap builds.")
+    mode: Literal["local", "aws"] = Field("local", description="Which adapters bootstrap builds.")
     data_dir: Path = Field(Path(DEFAULT_DATA_DIR), description="local: the folder that holds everything.")
     user: str = Field(default_factory=getpass.getuser, description="local: name written as created_by.")
     adopt_jobs: bool = Field(
@@ -37,3 +43,33 @@ class Settings(BaseSettings):
     download_seconds: int = Field(3600, ge=60, description="How long download URLs live.")
     processing_seconds: int = Field(3600, ge=10, description="Longest validation of one dataset version.")
     second_approver: bool = Field(False, description="Refuse approval by the one who started the training job.")
+
+    region: str | None = Field(None, description="aws: empty: AWS_REGION, as Lambda sets it.")
+    table: str = Field("", description="aws: the DynamoDB table.")
+    bucket: str = Field("", description="aws: the S3 bucket of all files.")
+    role_arn: str = Field("", description="aws: the role of SageMaker's jobs and models.")
+    image_uri: str = Field("", description="aws: the `ml` image in ECR.")
+    allowed_hosts: Names = Field(frozenset(), description="aws: names the API answers to; * for any.")
+    allowed_origins: Names = Field(frozenset(), description="aws: origins of pages that may change things.")
+    identity_claim: str = Field("sub", min_length=1, description="aws: the token's claim that names the caller.")
+    training_instance_type: str = Field("ml.m5.xlarge", description="aws: where a request names none.")
+    max_instances: int = Field(1, ge=1, le=20, description="aws: most instances of one training job.")
+    processing_instance_type: str = Field("ml.m5.xlarge", description="aws: for validation.")
+    transform_instance_type: str = Field("ml.m5.xlarge", description="aws: for batch scoring.")
+    endpoint_instance_type: str = Field("ml.m5.large", description="aws: for endpoints; empty: serverless.")
+    endpoint_instance_count: int = Field(1, ge=1, le=20, description="aws: instances behind each variant.")
+    volume_gb: int = Field(30, ge=1, le=16384, description="aws: disk of each instance of a job.")
+    kms_key_id: str | None = Field(None, description="aws: encrypts outputs and volumes; empty: AWS's own keys.")
+    network_isolation: bool = Field(True, description="aws: containers reach no network, where SageMaker allows it.")
+
+    @field_validator("allowed_hosts", "allowed_origins", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return [part.strip().lower() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _complete_on_aws(self) -> Self:
+        missing = [PREFIX + name.upper() for name in _NEEDED_ON_AWS if not getattr(self, name)]
+        if self.mode == "aws" and missing:
+            raise ValueError(f"With MLOPS_MODE=aws set also {', '.join(missing)}. docs/settings.md says what they are.")
+        return self

@@ -4,15 +4,18 @@ datasets/{name}/{number}/raw      the file as it came (kept when rejected, for i
 datasets/{name}/{number}/table/   dataset.json, profile.json, preview.json, data.parquet
 """
 
+import re
 from collections.abc import Mapping
 
 from mlops_api.domain.datasets import DatasetSummary
 from mlops_api.domain.errors import NotFound
+from mlops_api.domain.names import version_id
 from mlops_api.ports import Index, ObjectStore, Place, RecordStore
 from mlops_api.services.collection import Collection
 from mlops_contracts.dataset import DatasetReport
 
 DATASETS = "dataset"
+_RAW = re.compile(r"datasets/(?P<name>[^/:]+)/(?P<number>[1-9][0-9]{0,8})/raw", re.ASCII)
 
 
 class StoredDataset(DatasetSummary):
@@ -27,6 +30,12 @@ class StoredDataset(DatasetSummary):
 
 def raw_key(name: str, number: int) -> str:
     return f"datasets/{name}/{number}/raw"
+
+
+def version_of_raw(key: str) -> str | None:
+    """The version whose file has this key; None for other keys."""
+    match = _RAW.fullmatch(key)
+    return version_id(match["name"], int(match["number"])) if match else None
 
 
 def table_prefix(name: str, number: int) -> str:

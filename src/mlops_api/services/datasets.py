@@ -33,11 +33,12 @@ from mlops_api.services.dataset_records import (
     StoredDataset,
     dataset_collection,
     raw_key,
+    version_of_raw,
 )
 from mlops_api.services.dataset_validation import DatasetValidation
 from mlops_api.services.idempotency import Idempotency, IdempotentCall
 from mlops_api.services.policy import Policy
-from mlops_api.services.principal import Principal
+from mlops_api.services.principal import PLATFORM, Principal
 from mlops_api.services.repair import each
 from mlops_api.services.sequences import Sequences
 from mlops_contracts.dataset import DatasetReport, Finding, Preview, Profile, Quality
@@ -132,6 +133,20 @@ class DatasetService:
         if stored.value.status != "AwaitingUpload":
             return _summary(stored.value)
         self._assemble(stored.value, [(part.part_number, part.etag) for part in request.parts])
+        return self._validate(by, stored)
+
+    def on_uploaded(self, key: str) -> None:
+        """React to a file that appeared: go on where a completion ended before its record was written.
+
+        Repeats and other keys change nothing.
+        """
+        version = version_of_raw(key)
+        stored = self._datasets.find(version) if version else None
+        if stored is not None and stored.value.status == "AwaitingUpload" and self._files.has_raw(stored.value):
+            self._validate(PLATFORM, stored)
+
+    def _validate(self, by: Principal, stored: Stored[StoredDataset]) -> DatasetSummary:
+        version = stored.value.version
         dataset = self._move(stored, "Validating")
         entry = self._activity.entry(by, "dataset.complete", version, path=f"/datasets/{version}")
         try:

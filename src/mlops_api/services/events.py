@@ -4,7 +4,9 @@ An event only says where to look; what is written comes from the runner's own an
 late or out of order has the same effect as one delivered once.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
+from operator import getitem
 from typing import Any
 
 from mlops_api.services.batch import BatchService
@@ -22,18 +24,36 @@ class EventHandler:
         endpoints: EndpointService,
         batch: BatchService,
     ) -> None:
-        self._reactions: dict[str, tuple[str, Callable[[str], None]]] = {
-            "SageMaker Processing Job State Change": ("ProcessingJobName", datasets.validation.on_processing_change),
-            "SageMaker Training Job State Change": ("TrainingJobName", training.on_training_change),
-            "SageMaker Transform Job State Change": ("TransformJobName", batch.on_transform_change),
-            "SageMaker Endpoint State Change": ("EndpointName", endpoints.on_endpoint_change),
+        self._datasets = datasets
+        self._batch = batch
+        self._reactions: dict[tuple[str, str], tuple[Sequence[str], Callable[[str], None]]] = {
+            ("aws.sagemaker", "SageMaker Processing Job State Change"): (
+                ["ProcessingJobName"],
+                self._on_processing_change,
+            ),
+            ("aws.sagemaker", "SageMaker Training Job State Change"): (
+                ["TrainingJobName"],
+                training.on_training_change,
+            ),
+            ("aws.sagemaker", "SageMaker Transform Job State Change"): (
+                ["TransformJobName"],
+                batch.on_transform_change,
+            ),
+            ("aws.sagemaker", "SageMaker Endpoint State Change"): (["EndpointName"], endpoints.on_endpoint_change),
+            ("aws.s3", "Object Created"): (["object", "key"], datasets.on_uploaded),
         }
+        """By source and detail-type: where in `detail` the name stands, and who takes it."""
 
     def handle(self, event: Mapping[str, Any]) -> bool:
         """React; False for an event that is none of the platform's. Raises what the stores raise: deliver again."""
-        reaction = self._reactions.get(str(event.get("detail-type")))
-        if reaction is None or event.get("source") != "aws.sagemaker":
+        reaction = self._reactions.get((str(event.get("source")), str(event.get("detail-type"))))
+        if reaction is None:
             return False
-        key, react = reaction
-        react(str(event["detail"][key]))
+        path, react = reaction
+        react(str(reduce(getitem, path, event["detail"])))
         return True
+
+    def _on_processing_change(self, job: str) -> None:
+        """Batch scoring may run as a processing job too; each ignores the other's names."""
+        self._datasets.validation.on_processing_change(job)
+        self._batch.on_transform_change(job)

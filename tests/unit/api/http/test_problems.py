@@ -7,7 +7,7 @@ import re
 import httpx
 import pytest
 
-from mlops_api.cli.logs import JsonLines
+from mlops_api.middleware.json_lines import JsonLines
 from mlops_api.domain.errors import StorageFull, Unavailable
 from tests.support.platform import TOKEN, World
 from tests.support.web import Web
