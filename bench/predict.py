@@ -4,12 +4,14 @@ echo of a bare FastAPI app."""
 import csv
 import gzip
 import json
+import time
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 from bench.figure import Row, Samples, at_most, informational
 from bench.load import Load, Plan, run
+from bench.server import Failed
 from bench.startup import bare_app
 from bench.world import ALGORITHMS, FLIGHTS, World
 
@@ -20,6 +22,7 @@ BODIES = 200
 COUNT = 1500
 ROUNDS = 3
 MANY = 32
+_RETIRED_SECONDS = 60.0
 
 
 def measure(world: World, count: int = COUNT) -> list[Row]:
@@ -81,9 +84,14 @@ def _milliseconds(loads: list[Load], share: float) -> Samples:
 
 
 def model_socket(world: World) -> str:
-    """Where the one model server of the endpoint listens."""
-    [found] = (world.server.data_dir / "endpoints" / "names" / "flights" / "servers").glob("*/socket")
-    return str(found)
+    """Where the endpoint's one model server listens, once the one before it is gone. Raises Failed."""
+    folder = world.server.data_dir / "endpoints" / "names" / "flights" / "servers"
+    give_up = time.monotonic() + _RETIRED_SECONDS
+    while len(found := list(folder.glob("*/socket"))) != 1:
+        if time.monotonic() > give_up:
+            raise Failed(f"the endpoint has {len(found)} model servers, where one was deployed")
+        time.sleep(0.05)
+    return str(found[0])
 
 
 def flight_rows(path: Path = FLIGHTS, count: int = BODIES) -> list[dict[str, object]]:
