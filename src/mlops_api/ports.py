@@ -296,7 +296,11 @@ class TrainingRunner(Protocol):
     and an event `SageMaker Training Job State Change` was handed to the platform."""
 
     def start(self, spec: TrainingSpec) -> None:
-        """Idempotent by `spec.job`: a job that exists, in whatever state, is left as it is."""
+        """Idempotent by `spec.job`: a job that exists, in whatever state, is left as it is.
+
+        Raises Invalid when it can never run as it is (its input is gone, no such instance type); others find that out
+        later, and it fails. Unavailable when there is no room for it now.
+        """
 
     def describe(self, job: str) -> JobState:
         """Raises NotFound for a job that was never started here."""
@@ -328,7 +332,7 @@ class ProcessingRunner(Protocol):
     When it ends, an event `SageMaker Processing Job State Change` was handed to the platform."""
 
     def start(self, spec: ProcessingSpec) -> None:
-        """Idempotent by `spec.job`."""
+        """As TrainingRunner.start."""
 
     def describe(self, job: str) -> JobState:
         """Raises NotFound."""
@@ -360,10 +364,11 @@ class TransformState:
 class TransformRunner(Protocol):
     """Batch scoring. When a job is Completed, the results are one object, `{output_prefix}/{job}/results.{format}`:
     one row per input row, in order; a row that could not be scored has its reason in `error`.
-    When it ends, an event `SageMaker Transform Job State Change` was handed to the platform."""
+    When it ends, an event `SageMaker Transform Job State Change` was handed to the platform, or `SageMaker Processing
+    Job State Change` where it is run as one."""
 
     def start(self, spec: TransformSpec) -> None:
-        """Idempotent by `spec.job`."""
+        """As TrainingRunner.start."""
 
     def describe(self, job: str) -> TransformState:
         """Raises NotFound."""
@@ -398,7 +403,11 @@ class EndpointState:
 
 @dataclass(frozen=True)
 class Invocation:
-    """The container's answer, error statuses included (4xx: the body says what is wrong with the request)."""
+    """The container's answer, error statuses included (4xx: the body says what is wrong with the request).
+
+    `variant` and `model_version` are empty for an error on AWS, which does not say whose it is, unless the variant
+    was named in the request.
+    """
 
     status: int
     body: bytes
@@ -414,7 +423,11 @@ class EndpointHost(Protocol):
     def deploy(self, endpoint: str, variants: Sequence[VariantSpec]) -> None:
         """Begin to replace what serves. Returns at once. The old variants answer until all new ones are loaded;
         when a new one fails to load, the old ones go on serving and the state says why. Idempotent for what
-        is serving or pending already."""
+        is serving or pending already.
+
+        Raises Invalid when they can never be deployed, such as versions of another model than the one the endpoint is
+        named after; Unavailable when something else has to end first. Nothing has changed then.
+        """
 
     def describe(self, endpoint: str) -> EndpointState:
         """Raises NotFound."""

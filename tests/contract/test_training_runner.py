@@ -7,26 +7,27 @@ from pathlib import Path
 
 import pytest
 
-from mlops_api.domain.errors import NotFound
+from mlops_api.domain.errors import Invalid, NotFound
 from mlops_api.ports import TrainingSpec
-from tests.support.local_runners import Machine, ended
+from tests.support.emulators import Emulators
+from tests.support.local_runners import ended
 from tests.support.local_storage import wait_for
-from tests.support.runner_adapters import MACHINES
+from tests.support.runner_adapters import MACHINES, AnyMachine
 
 CHANGE = "SageMaker Training Job State Change"
 
 
 @pytest.fixture(params=sorted(MACHINES))
-def machine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Machine]:
-    with MACHINES[request.param](tmp_path) as machine:
+def machine(request: pytest.FixtureRequest, tmp_path: Path, emulators: Emulators) -> Iterator[AnyMachine]:
+    with MACHINES[request.param](tmp_path, emulators) as machine:
         yield machine
 
 
-def statuses(machine: Machine, job: str) -> list[str]:
+def statuses(machine: AnyMachine, job: str) -> list[str]:
     return [each["TrainingJobStatus"] for each in machine.events_of(CHANGE) if each["TrainingJobName"] == job]
 
 
-def test_the_model_is_one_object_and_the_end_an_event(machine: Machine) -> None:
+def test_the_model_is_one_object_and_the_end_an_event(machine: AnyMachine) -> None:
     machine.train("j", "model")
     state = ended(machine.training.describe, "j")
     assert (state.status, state.failure_reason, state.progress) == ("Completed", None, 1.0)
@@ -35,18 +36,22 @@ def test_the_model_is_one_object_and_the_end_an_event(machine: Machine) -> None:
     wait_for(lambda: "Completed" in statuses(machine, "j"))
     data = machine.objects.read("models/j/output/model.tar.gz")
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
-        assert tar.getnames() == ["manifest.json", "model-card.md", "a.bin"]
+        assert sorted(tar.getnames()) == ["a.bin", "manifest.json", "model-card.md"]
 
 
-def test_equal_models_are_equal_bytes(machine: Machine) -> None:
+# SageMaker packs models itself.
+@pytest.mark.parametrize("machine", ["local"], indirect=True)
+def test_equal_models_are_equal_bytes(machine: AnyMachine) -> None:
     for job in ("a", "b"):
         machine.train(job, "model")
         ended(machine.training.describe, job)
     first, second = (machine.objects.read(f"models/{job}/output/model.tar.gz") for job in ("a", "b"))
     assert first == second
+    with tarfile.open(fileobj=io.BytesIO(first)) as tar:
+        assert tar.getnames() == ["manifest.json", "model-card.md", "a.bin"]
 
 
-def test_start_is_idempotent_whatever_the_state(machine: Machine) -> None:
+def test_start_is_idempotent_whatever_the_state(machine: AnyMachine) -> None:
     machine.train("j", "sleep:0.3 model")
     machine.train("j", "fail:other")
     assert ended(machine.training.describe, "j").status == "Completed"
@@ -54,17 +59,17 @@ def test_start_is_idempotent_whatever_the_state(machine: Machine) -> None:
     assert machine.training.describe("j").status == "Completed"
 
 
-def test_a_failure_has_its_reason(machine: Machine) -> None:
+def test_a_failure_has_its_reason(machine: AnyMachine) -> None:
     machine.train("j", "fail:target-is-not-a-column")
     state = ended(machine.training.describe, "j")
     assert (state.status, state.failure_reason) == ("Failed", "target-is-not-a-column")
     wait_for(lambda: "Failed" in statuses(machine, "j"))
-    (detail,) = [each for each in machine.events_of(CHANGE) if each["TrainingJobStatus"] == "Failed"]
-    assert detail["FailureReason"] == "target-is-not-a-column"
+    detail = next(each for each in machine.events_of(CHANGE) if each["TrainingJobStatus"] == "Failed")
+    assert "target-is-not-a-column" in detail["FailureReason"]
     assert detail["TrainingEndTime"].isdigit()
 
 
-def test_stop(machine: Machine) -> None:
+def test_stop(machine: AnyMachine) -> None:
     machine.train("j", "print:begun sleep:30")
     wait_for(lambda: "begun" in machine.training.logs("j").lines)
     machine.training.stop("j")
@@ -73,13 +78,13 @@ def test_stop(machine: Machine) -> None:
     machine.training.stop("j")
 
 
-def test_a_job_over_its_time_is_stopped(machine: Machine) -> None:
+def test_a_job_over_its_time_is_stopped(machine: AnyMachine) -> None:
     machine.train("j", "sleep:30", max_runtime=1)
     state = ended(machine.training.describe, "j")
     assert (state.status, state.secondary_status) == ("Stopped", "MaxRuntimeExceeded")
 
 
-def test_metrics_while_it_runs_and_after(machine: Machine) -> None:
+def test_metrics_while_it_runs_and_after(machine: AnyMachine) -> None:
     machine.train("j", "metric:progress=0.25 metric:validation:auc=0.5 metric:validation:auc=0.75 sleep:0.5 model")
     wait_for(lambda: machine.training.describe("j").metrics.get("validation:auc") == 0.75)
     assert machine.training.describe("j").progress == 0.25
@@ -89,7 +94,7 @@ def test_metrics_while_it_runs_and_after(machine: Machine) -> None:
     assert machine.training.describe("j").metrics["validation:auc"] == 0.75
 
 
-def test_logs_page_without_gap_or_repeat(machine: Machine) -> None:
+def test_logs_page_without_gap_or_repeat(machine: AnyMachine) -> None:
     machine.train("j", " ".join(f"print:{number}" for number in range(25)) + " model")
     ended(machine.training.describe, "j")
     lines: list[str] = []
@@ -100,7 +105,7 @@ def test_logs_page_without_gap_or_repeat(machine: Machine) -> None:
     assert lines == [str(number) for number in range(25)]
 
 
-def test_a_log_may_hold_anything(machine: Machine) -> None:
+def test_a_log_may_hold_anything(machine: AnyMachine) -> None:
     machine.train("j", "bytes model")
     ended(machine.training.describe, "j")
     strange, long, last = machine.training.logs("j").lines
@@ -109,13 +114,13 @@ def test_a_log_may_hold_anything(machine: Machine) -> None:
     assert last == "no newline"
 
 
-def test_jobs_that_were_never_started(machine: Machine) -> None:
+def test_jobs_that_were_never_started(machine: AnyMachine) -> None:
     for act in (machine.training.describe, machine.training.stop, machine.training.logs, machine.training.metrics):
         with pytest.raises(NotFound):
             act("never")
 
 
-def test_the_data_channel_holds_the_objects_below_the_prefix_only(machine: Machine) -> None:
+def test_the_data_channel_holds_the_objects_below_the_prefix_only(machine: AnyMachine) -> None:
     for key in ("sets/a/1/data.csv", "sets/a/1/more/part.csv", "sets/a/10/data.csv"):
         machine.objects.put(key, key.encode())
     machine.training.start(TrainingSpec("j", {"do": "files model"}, "sets/a/1", "models", 60))
@@ -123,8 +128,16 @@ def test_the_data_channel_holds_the_objects_below_the_prefix_only(machine: Machi
     assert list(machine.training.logs("j").lines) == ["data.csv", "more/part.csv"]
 
 
-def test_input_that_is_gone_fails_the_job(machine: Machine) -> None:
-    machine.training.start(TrainingSpec("j", {"do": "model"}, "nothing/here", "models", 60))
-    state = ended(machine.training.describe, "j")
+def test_input_that_is_gone_fails_the_job(machine: AnyMachine) -> None:
+    assert "nothing/here" in refusal(machine, TrainingSpec("j", {"do": "model"}, "nothing/here", "models", 60))
+
+
+def refusal(machine: AnyMachine, spec: TrainingSpec) -> str:
+    """Why a job that cannot work does not: told at once, or by its end."""
+    try:
+        machine.training.start(spec)
+    except Invalid as error:
+        return error.detail
+    state = ended(machine.training.describe, spec.job)
     assert state.status == "Failed"
-    assert "nothing/here" in (state.failure_reason or "")
+    return str(state.failure_reason)

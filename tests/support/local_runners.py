@@ -22,7 +22,7 @@ from mlops_api.adapters.local.signing import UrlSigner
 from mlops_api.adapters.local.training import LocalTrainingRunner
 from mlops_api.adapters.local.transform import LocalTransformRunner
 from mlops_api.domain.training import TERMINAL
-from mlops_api.ports import JobState, TrainingSpec, VariantSpec
+from mlops_api.ports import JobState, ObjectStore, TrainingRunner, TrainingSpec, VariantSpec
 
 FAKE = "tests.support.fake_container"
 
@@ -68,13 +68,11 @@ class Machine:
 
     def train(self, job: str, do: str, *, max_runtime: int = 60) -> None:
         """Start a fake training job that does the steps of `do`."""
-        if not self.objects.list("data/").objects:
-            self.objects.put("data/rows.csv", b"1\n2\n")
-        self.training.start(TrainingSpec(job, {"do": do}, "data", "models", max_runtime))
+        start_fake_training(self.objects, self.training, TrainingSpec(job, {"do": do}, "data", "models", max_runtime))
 
     def put_model(self, key: str, **model: Any) -> None:
         """A fake model bundle: model.json with `name`, and how its server behaves."""
-        self.objects.put(key, tar_of({"model.json": json.dumps(model).encode()}))
+        put_fake_model(self.objects, key, model)
 
     def events_of(self, detail_type: str) -> list[Mapping[str, Any]]:
         return [event["detail"] for event in self.events if event["detail-type"] == detail_type]
@@ -98,6 +96,16 @@ def running(root: Path, **options: Any) -> Iterator[Machine]:
         machine.close()
 
 
+def start_fake_training(objects: ObjectStore, runner: TrainingRunner, spec: TrainingSpec) -> None:
+    if not objects.list(f"{spec.data_prefix}/").objects:
+        objects.put(f"{spec.data_prefix}/rows.csv", b"1\n2\n")
+    runner.start(spec)
+
+
+def put_fake_model(objects: ObjectStore, key: str, model: Mapping[str, Any]) -> None:
+    objects.put(key, tar_of({"model.json": json.dumps(model).encode()}))
+
+
 def tar_of(files: Mapping[str, bytes]) -> bytes:
     target = io.BytesIO()
     with tarfile.open(fileobj=target, mode="w:gz") as tar:
@@ -108,7 +116,7 @@ def tar_of(files: Mapping[str, bytes]) -> bytes:
     return target.getvalue()
 
 
-def variant(name: str, key: str, *, weight: float = 1.0, version: str = "m:1") -> VariantSpec:
+def variant(name: str, key: str, *, weight: float = 1.0, version: str = "e:1") -> VariantSpec:
     return VariantSpec(name, version, key, weight)
 
 

@@ -79,9 +79,8 @@ def log_events(clients: AwsClients, group: str, prefix: str, calls: int, **reque
 def _page(clients: AwsClients, group: str, prefix: str, request: Mapping[str, Any]) -> Mapping[str, Any]:
     with translated(f"The log {group} cannot be read"):
         try:
-            page: Mapping[str, Any] = clients.logs.filter_log_events(
-                logGroupName=group, logStreamNamePrefix=prefix, **request
-            )
+            streams = {"logStreamNamePrefix": prefix} if prefix else {}
+            page: Mapping[str, Any] = clients.logs.filter_log_events(logGroupName=group, **streams, **request)
         except ClientError as error:
             if code_of(error) == "ResourceNotFoundException":
                 return {"events": []}
