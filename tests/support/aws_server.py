@@ -1,0 +1,68 @@
+"""The platform as it runs on AWS, on this machine: API Gateway, the handler in Lambda's runtime, DynamoDB and S3 of
+an emulator, and the SageMaker server, which runs the real container code and sends its events to the function."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from mlops_api.adapters.aws.table import create_table
+from mlops_api.client import MLOps
+from tests.sagemaker_server import Options, SageMakerServer
+from tests.support.api_gateway import ApiGateway
+from tests.support.aws import CREDENTIALS, REGION, fresh_name
+from tests.support.aws_runners import IMAGE, ROLE
+from tests.support.emulators import Cloud, create_bucket
+from tests.support.runtime_api import LambdaFunction
+
+TOKEN = "a-token-the-authorizer-trusts"  # noqa: S105 - of this test only
+
+
+@dataclass
+class AwsServer:
+    """As tests.support.server.Server, to a test that only asks."""
+
+    gateway: ApiGateway
+    function: LambdaFunction
+    sagemaker: SageMakerServer
+
+    def client(self) -> MLOps:
+        return MLOps(self.gateway.url, TOKEN, timeout=60)
+
+    def http(self) -> httpx.Client:
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        return httpx.Client(base_url=self.gateway.url, headers=headers, timeout=60)
+
+
+@contextmanager
+def aws_server(cloud: Cloud, cloud_url: str, folder: Path, **settings: str) -> Iterator[AwsServer]:
+    """`cloud_url`: where the function finds DynamoDB and S3. `settings`: more MLOPS_ variables, without the prefix."""
+    table, bucket = fresh_name("records"), create_bucket(cloud.clients.s3)
+    create_table(cloud.clients.dynamodb, table)
+    functions: list[LambdaFunction] = []
+
+    def deliver(event: Mapping[str, Any]) -> None:
+        functions[0].invoke(event)
+
+    with SageMakerServer(cloud.clients.s3, Options(region=REGION, events=deliver)) as sagemaker:
+        environment = CREDENTIALS | _endpoints(cloud_url, sagemaker.url) | _settings(table, bucket, settings)
+        with (
+            LambdaFunction(environment, folder / "lambda.log") as function,
+            ApiGateway(function.invoke, TOKEN, {"sub": "ann"}) as gateway,
+        ):
+            functions.append(function)
+            yield AwsServer(gateway, function, sagemaker)
+
+
+def _endpoints(cloud: str, sagemaker: str) -> dict[str, str]:
+    own = {f"AWS_ENDPOINT_URL_{name}": sagemaker for name in ("SAGEMAKER", "SAGEMAKER_RUNTIME", "CLOUDWATCH_LOGS")}
+    return {"AWS_REGION": REGION, "AWS_ENDPOINT_URL": cloud} | own
+
+
+def _settings(table: str, bucket: str, more: Mapping[str, str]) -> dict[str, str]:
+    named = {"mode": "aws", "table": table, "bucket": bucket, "role_arn": ROLE, "image_uri": IMAGE}
+    values = named | {"allowed_hosts": "127.0.0.1"} | dict(more)
+    return {f"MLOPS_{name.upper()}": value for name, value in values.items()}
