@@ -23,9 +23,8 @@ _CONNECTIONS = 50
 
 _config = partial(Config, connect_timeout=2, max_pool_connections=_CONNECTIONS)
 CONFIG = _config(read_timeout=5, retries={"mode": "standard", "total_max_attempts": ATTEMPTS})
-S3_CONFIG = CONFIG.merge(Config(signature_version="s3v4", request_checksum_calculation="when_required"))
-"""Presigned URLs of some regions would be signed the old way, which does not sign headers. A multipart upload begun
-with a checksum algorithm would take no part without a checksum, and presigned parts have none."""
+S3_CONFIG = CONFIG.merge(Config(signature_version="s3v4"))
+"""Presigned URLs of some regions would be signed the old way, which does not sign headers."""
 
 INVOKE_CONFIG = _config(read_timeout=25, retries={"mode": "standard", "total_max_attempts": 1})
 """A model may take its time, and then there is none left to ask again."""

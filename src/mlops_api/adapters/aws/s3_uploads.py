@@ -8,7 +8,6 @@ S3 forgets size and part size, so our upload id carries them; it is opaque, and 
 """
 
 import base64
-import binascii
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass
@@ -16,6 +15,7 @@ from datetime import timedelta
 from typing import Any
 
 import orjson
+from pydantic import TypeAdapter
 
 from mlops_api.adapters.aws.clients import Client
 from mlops_api.adapters.aws.errors import Codes, translated
@@ -32,6 +32,9 @@ MOST_PARTS = 1000
 
 LONGEST_URL_SECONDS = 7 * 24 * 3600
 _INCOMPLETE = {"InvalidPart": Conflict, "InvalidPartOrder": Conflict, "EntityTooSmall": Conflict}
+
+
+_PARTS: TypeAdapter[tuple[str, str, int, int]] = TypeAdapter(tuple[str, str, int, int])
 
 
 @dataclass(frozen=True)
@@ -53,10 +56,9 @@ class Upload:
         """Raises NotFound for what `token` never gave."""
         try:
             packed = base64.b64decode(token.encode("ascii") + b"=" * (-len(token) % 4), altchars=b"-_", validate=True)
-            id_, key, size, part_size = orjson.loads(packed)
-        except (UnicodeEncodeError, binascii.Error, ValueError, TypeError) as error:
+            return cls(*_PARTS.validate_json(packed, strict=True))
+        except ValueError as error:  # of base64, Unicode and pydantic alike
             raise upload_gone(token) from error
-        return cls(id_, key, size, part_size)
 
 
 class S3Uploads:
