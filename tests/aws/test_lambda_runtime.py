@@ -8,6 +8,8 @@ from tests.support.lambda_events import scheduled
 from tests.support.runtime_api import FunctionError
 from tests.support.server import PENGUINS
 
+pytestmark = pytest.mark.aws
+
 
 def test_health_and_lists(aws: AwsServer) -> None:
     with aws.http() as http:
