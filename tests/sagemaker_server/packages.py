@@ -219,7 +219,7 @@ def _update_metadata(members: dict[str, Any], params: Mapping[str, Any]) -> None
 
 def _facts(package: ModelPackage) -> dict[str, Any]:
     name = f"{package.group}/{package.version:09d}"
-    return {"name": name, "created": package.created, "modified": package.modified, "status": None}
+    return {"name": name, "created": package.created, "modified": package.modified or package.created, "status": None}
 
 
 def _group_facts(group: Mapping[str, Any]) -> dict[str, Any]:

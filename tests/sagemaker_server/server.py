@@ -4,9 +4,11 @@ with SageMakerServer(s3_client) as server:
     client = boto3.client("sagemaker", endpoint_url=server.url, ...)
 """
 
+import contextlib
 import http.server
 import json
 import shutil
+import socket
 import tempfile
 import threading
 import urllib.parse
@@ -164,7 +166,23 @@ class _Http(http.server.ThreadingHTTPServer):
 
     def __init__(self, owner: SageMakerServer) -> None:
         self.owner = owner
+        self._open: set[socket.socket] = set()
         super().__init__(("127.0.0.1", 0), _Handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    def server_close(self) -> None:
+        """End idle connections too: their threads would wait for a next request."""
+        super().server_close()
+        for connection in list(self._open):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import boto3
+import pytest
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from tests.sagemaker_server import SageMakerServer
 from tests.support.aws import CREDENTIALS, REGION
@@ -17,16 +19,27 @@ IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/mlops-ml:1"
 TERMINAL = ("Completed", "Failed", "Stopped")
 
 
-def client(service: str, url: str) -> Any:
-    """A boto3 client that retries nothing, so that each refusal is seen."""
+_IMPATIENT = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=30)
+
+
+def client(service: str, url: str, config: Config = _IMPATIENT) -> Any:
+    """A boto3 client; by default one that retries nothing, so that each refusal is seen."""
     return boto3.client(
         service,
         endpoint_url=url,
         region_name=REGION,
         aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
-        config=Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=30),
+        config=config,
     )
+
+
+def refused(act: Callable[..., Any], **params: Any) -> tuple[str, str]:
+    """Code and message of the error that a call must meet."""
+    with pytest.raises(ClientError) as caught:
+        act(**params)
+    error = caught.value.response["Error"]
+    return error["Code"], error["Message"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +57,10 @@ class Studio:
     api: Any = None
     runtime: Any = None
     logs: Any = None
+
+    def close(self) -> None:
+        for each in (self.api, self.runtime, self.logs):
+            each.close()
 
     # ---------------------------------------------------------------- S3
 
@@ -101,6 +118,13 @@ class Studio:
         self.server.settle()
         return found
 
+    def until_logged(self, group: str, line: str, seconds: float = 20) -> None:
+        """Until a container has printed a line that contains this text."""
+        deadline = time.monotonic() + seconds
+        while not any(line in each for each in self.server.logs.lines(group)):
+            assert time.monotonic() < deadline, self.server.logs.lines(group)
+            time.sleep(0.02)
+
     def events(self, detail_type: str) -> list[dict[str, Any]]:
         return [each["detail"] for each in self.server.events if each["detail-type"] == detail_type]
 
@@ -123,6 +147,9 @@ class Studio:
             for model, weight in models.items()
         ]
         self.api.create_endpoint_config(EndpointConfigName=name, ProductionVariants=variants)
+
+    def endpoint_arn(self, name: str) -> str:
+        return f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:endpoint/{name}"
 
     def endpoint(self, name: str) -> dict[str, Any]:
         """Once it is neither being created nor updated."""

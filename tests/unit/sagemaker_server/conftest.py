@@ -32,5 +32,6 @@ def studio(s3: Any, options: Options) -> Iterator[Studio]:
     bucket = fresh_name("studio")
     s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
     with SageMakerServer(s3, options) as server:
-        yield Studio(server, s3, bucket)
+        with closing(Studio(server, s3, bucket)) as studio:
+            yield studio
     assert server.pids == []

@@ -3,27 +3,18 @@
 import io
 import json
 import tarfile
-import time
 from datetime import datetime
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
-from tests.support.sagemaker import Studio
+from tests.support.sagemaker import Studio, refused
 
 CHANGE = "SageMaker Training Job State Change"
 METRICS = [
     {"Name": "validation:auc", "Regex": r"#metric validation:auc=([0-9.]+);"},
     {"Name": "progress", "Regex": r"#metric progress=([0-9.]+);"},
 ]
-
-
-def refused(act: Any, **params: Any) -> tuple[str, str]:
-    with pytest.raises(ClientError) as caught:
-        act(**params)
-    error = caught.value.response["Error"]
-    return error["Code"], error["Message"]
 
 
 def secondaries(found: dict[str, Any]) -> list[str]:
@@ -88,7 +79,7 @@ def test_a_failure_in_sagemakers_words(studio: Studio, do: str, reason: str) -> 
 
 def test_stop_keeps_what_the_job_left(studio: Studio) -> None:
     studio.train("j", "model print:begun sleep:30")
-    _until_logged(studio, "begun")
+    studio.until_logged("/aws/sagemaker/TrainingJobs", "begun")
     studio.api.stop_training_job(TrainingJobName="j")
     assert studio.training("j")["TrainingJobStatus"] in ("Stopping", "Stopped")
     found = studio.trained("j")
@@ -104,7 +95,7 @@ def test_stop_keeps_what_the_job_left(studio: Studio) -> None:
 def test_a_job_that_ignores_sigterm_is_killed(studio: Studio) -> None:
     object.__setattr__(studio.server.options, "stop_seconds", 0.3)
     studio.train("j", "ignore-term print:begun sleep:30")
-    _until_logged(studio, "begun")
+    studio.until_logged("/aws/sagemaker/TrainingJobs", "begun")
     studio.api.stop_training_job(TrainingJobName="j")
     assert studio.trained("j")["TrainingJobStatus"] == "Stopped"
     assert studio.keys("models/") == []
@@ -123,7 +114,7 @@ def test_a_spot_interruption_keeps_the_checkpoints(studio: Studio) -> None:
         "CheckpointConfig": {"S3Uri": studio.uri("checkpoints/j")},
     }
     studio.train("j", "checkpoint:x print:begun once:sleep:30 model", **spot)
-    _until_logged(studio, "begun")
+    studio.until_logged("/aws/sagemaker/TrainingJobs", "begun")
     studio.server.faults.interrupt("j")
     found = studio.trained("j")
     assert found["TrainingJobStatus"] == "Completed"
@@ -156,7 +147,7 @@ def test_faults_of_the_machine(studio: Studio) -> None:
     studio.train("poor")
     assert studio.trained("poor")["FailureReason"].startswith("CapacityError: ")
     studio.train("j", "print:begun sleep:30")
-    _until_logged(studio, "begun")
+    studio.until_logged("/aws/sagemaker/TrainingJobs", "begun")
     studio.server.faults.kill("j")
     assert studio.trained("j")["FailureReason"] == "AlgorithmError: , exit code: 137"
 
@@ -250,10 +241,3 @@ def test_lists_page_without_gap_or_repeat(studio: Studio) -> None:
     failed = studio.api.list_training_jobs(StatusEquals="Failed")["TrainingJobSummaries"]
     assert [each["TrainingJobName"] for each in failed] == ["job-0"]
     assert refused(studio.api.list_training_jobs, NextToken=newest["NextToken"])[0] == "ValidationException"
-
-
-def _until_logged(studio: Studio, line: str) -> None:
-    deadline = time.monotonic() + 20
-    while line not in studio.server.logs.lines("/aws/sagemaker/TrainingJobs"):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
