@@ -17,9 +17,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from training.cells import EXPECTED, MISSING_TEXTS, Field, report_missing, text_column
+from training.cells import EXPECTED, Field, report_missing, text_column
 from training.complaints import Sink
 from training.features import MISSING, UNSEEN
+from training.missing import MISSING_TEXTS
+from training.numbers import WHITESPACE
 
 Array = npt.NDArray[Any]
 
@@ -105,7 +107,10 @@ def _codes(field: Field, values: pa.ChunkedArray, sink: Sink) -> Array:
     known = pc.index_in(texts, value_set=pa.array(field.feature.categories, texts.type))
     column = np.array(known.fill_null(UNSEEN).to_numpy(), dtype=np.int32)
     missing_texts = pa.array(sorted(MISSING_TEXTS), texts.type)
-    missing = pc.or_(texts.is_null(), pc.and_(known.is_null(), pc.is_in(texts, value_set=missing_texts))).to_numpy()
+    missing = pc.or_(
+        texts.is_null(),
+        pc.and_(known.is_null(), pc.is_in(pc.utf8_lower(pc.utf8_trim(texts, WHITESPACE)), value_set=missing_texts)),
+    ).to_numpy()
     column[missing] = MISSING
     _report_rows(field, missing, sink)
     return column

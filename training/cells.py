@@ -3,7 +3,8 @@
 Raw cells are JSON values (`json_column`) or the texts of a CSV (`text_column`); arrow_cells.py does the same
 for Arrow arrays. numeric and boolean columns become float64 with NaN for missing; categorical ones int32 codes.
 
-A missing value (null, an absent key, an empty CSV cell) is a complaint only where training saw none.
+A missing value (null, an absent key, a text by the rule of training.missing) is a complaint only where training
+saw none.
 """
 
 import math
@@ -18,6 +19,7 @@ import numpy.typing as npt
 from mlops_contracts.bundle import Feature
 from training.complaints import Sink
 from training.features import MISSING, UNSEEN
+from training.missing import is_missing_text
 from training.numbers import INTEGER_PATTERN, NUMBER_PATTERN, WHITESPACE
 
 Array = npt.NDArray[Any]
@@ -25,9 +27,6 @@ _Missing = TypeVar("_Missing", int, float)
 
 NAN: Final = float("nan")
 EXPECTED: Final = {"numeric": "a number", "boolean": "true or false", "categorical": "a string"}
-
-MISSING_TEXTS: Final = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "#N/A"})
-"""Texts that `preprocess` reads as a missing cell, so that a file scores as it trained."""
 
 _NUMBER = re.compile(NUMBER_PATTERN)
 _INTEGER = re.compile(INTEGER_PATTERN)
@@ -68,6 +67,13 @@ class Field:
         codes = {text: code for code, text in enumerate(feature.categories)}
         integers = any(_INTEGER.fullmatch(text) for text in codes)
         return cls(feature, feature.name, feature.type, feature.required, codes, integers)
+
+    def code(self, text: str) -> int:
+        """Code of a text cell. A known category is itself even where its text could stand for a missing cell."""
+        code = self.codes.get(text)
+        if code is not None:
+            return code
+        return MISSING if is_missing_text(text) else UNSEEN
 
     def all_missing(self, rows: int) -> Array:
         """The column of a table that lacks an optional feature."""
@@ -153,17 +159,14 @@ def _text_truth(field: Field, text: str, row: int, sink: Sink) -> float:
 
 
 def _text_code(field: Field, text: str, row: int, sink: Sink) -> int:
-    code = field.codes.get(text)
-    if code is not None:
-        return code
-    if text not in MISSING_TEXTS:
-        return UNSEEN
-    report_missing(field, row, sink)
-    return MISSING
+    code = field.code(text)
+    if code == MISSING:
+        report_missing(field, row, sink)
+    return code
 
 
 def _text_odd(field: Field, text: str, row: int, sink: Sink) -> float:
-    if text.strip(WHITESPACE) in MISSING_TEXTS:
+    if is_missing_text(text):
         report_missing(field, row, sink)
     else:
         finite = "a finite number" if field.type == "numeric" else EXPECTED[field.type]

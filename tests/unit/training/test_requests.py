@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlops_contracts.bundle import Feature
-from training.cells import MISSING_TEXTS
 from training.complaints import BadRows, MalformedBody, RequestError, TooManyRows, UnsupportedType
 from training.features import codes
+from training.missing import MISSING_TEXTS
 from training.numbers import parse_number
 from training.preprocess.plan import MISSING_TOKENS
 from training.requests import Parsed, RequestParser
@@ -199,7 +199,23 @@ def test_wrong_numbers_in_csv(cell, message):
 
 
 def test_missing_texts_are_those_of_preprocessing():
-    assert {"", *MISSING_TOKENS} == MISSING_TEXTS
+    assert {"", *(token.lower() for token in MISSING_TOKENS)} == MISSING_TEXTS
+
+
+@pytest.mark.parametrize("cell", ["", "  ", "\t", " NA ", "n/a", "NULL", "None", " #N/a", "nAn"])
+def test_missing_texts_with_blanks_around_them_in_any_case(cell):
+    assert values(PARSER.parse(f"1,{cell},{cell},AA,{cell}".encode(), CSV)) == {
+        "dep_hour": [1.0], "distance": [None], "weekend": [None], "carrier": [0], "gate": [-1],
+    }  # fmt: skip
+    texts = pa.table({"dep_hour": [1], "carrier": ["AA"], "gate": [cell]})
+    assert values(PARSER.parse(parquet(texts), PARQUET))["gate"] == [-1]
+    assert complaints(f"1,,,{cell},".encode(), CSV)[0][:2] == (0, "carrier")
+
+
+def test_a_category_that_reads_like_a_missing_text_is_itself():
+    parser = RequestParser([Feature(name="x", type="categorical", required=True, categories=("none", "NA"))])
+    assert values(parser.parse(b"none\nNA\n", CSV)) == {"x": [0, 1]}
+    assert values(parser.parse(parquet(pa.table({"x": ["none", "NA"]})), PARQUET)) == {"x": [0, 1]}
 
 
 def test_shapes_of_rows():
