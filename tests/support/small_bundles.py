@@ -56,10 +56,10 @@ def write_binary(folder: Path, **changes: object) -> Path:
 
 
 def write_overflowing(folder: Path) -> Path:
-    """Coefficients so large that two huge numbers give infinity minus infinity."""
+    """Coefficients so large that two huge numbers, which the encoder bounds, give infinity minus infinity."""
     scorer = LinearScorer(
         center=np.zeros(5),
-        coefficients=np.array([[1e10], [-1e10], [0.0], [0.0], [0.0]]),
+        coefficients=np.array([[1e300], [-1e300], [0.0], [0.0], [0.0]]),
         intercept=np.zeros(1),
         tables=(np.zeros((5, 1)),),
     )
