@@ -242,6 +242,7 @@ class TransformJobs(Jobs[TransformJob]):
         refuse_members("CreateTransformJob", request, ("DataCaptureConfig", "ExperimentConfig"))
         self._models.find(request["ModelName"])
         _check_input(request["TransformInput"])
+        Records(request)  # refuses filters it cannot apply
         payload = request.get("MaxPayloadInMB", _DEFAULT_PAYLOAD)
         if payload > _MOST_MEGABYTES or payload * max(1, request.get("MaxConcurrentTransforms", 1)) > _MOST_MEGABYTES:
             raise ValidationException("MaxConcurrentTransforms * MaxPayloadInMB must not exceed 100 MB.")

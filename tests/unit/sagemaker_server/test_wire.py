@@ -1,7 +1,10 @@
 """Protocols, faults, events and logs of the SageMaker server."""
 
+import http.server
+import json
 import threading
-from contextlib import ExitStack, closing
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
 import httpx
@@ -132,11 +135,37 @@ def test_an_event_comes_again_when_its_receiver_failed(s3: Any) -> None:
         assert [each["id"] for each in server.events] == seen[:1]
 
 
-def test_events_can_be_posted(studio: Studio, s3: Any) -> None:
-    """To any URL: here to the control path of another server, which refuses what it does not know."""
-    with SageMakerServer(s3, Options(events=posted(f"{studio.server.url}/_control/throttle"))) as server:
+def test_events_can_be_posted(s3: Any) -> None:
+    with receiver() as (url, bodies), SageMakerServer(s3, Options(events=posted(url))) as server:
         register(server)
-        assert server.events == []
+        assert [json.loads(each) for each in bodies] == server.events
+        assert [each["detail-type"] for each in server.events] == ["SageMaker Model Package State Change"] * 2
+
+
+@contextmanager
+def receiver() -> Iterator[tuple[str, list[bytes]]]:
+    """A URL that takes POSTs, and what came. The first is answered by 503."""
+    bodies: list[bytes] = []
+    statuses = [503]
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            status = statuses.pop() if statuses else 204
+            if status == 204:
+                bodies.append(body)
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/", bodies
+        server.shutdown()
+        thread.join()
 
 
 # --------------------------------------------------------------------------- logs
