@@ -2,13 +2,22 @@
 
 from collections.abc import Mapping
 
-from mlops_api.domain.errors import Conflict, NotFound
+from mlops_api.domain.errors import Conflict, Invalid, NotFound
 from mlops_api.domain.inference import StartBatch, TransformJob, TransformJobPage
 from mlops_api.domain.models import DownloadUrl
 from mlops_api.domain.names import job_name
 from mlops_api.domain.times import Clock, rfc3339
 from mlops_api.domain.training import TERMINAL, JobStatus
-from mlops_api.ports import Index, ObjectStore, Place, RecordStore, TransformRunner, TransformSpec, TransformState
+from mlops_api.ports import (
+    Index,
+    JobState,
+    ObjectStore,
+    Place,
+    RecordStore,
+    TransformRunner,
+    TransformSpec,
+    TransformState,
+)
 from mlops_api.services.activity import ActivityLog
 from mlops_api.services.collection import Collection, Stored
 from mlops_api.services.contention import until_unbeaten
@@ -101,8 +110,19 @@ class BatchService:
         entry = self._activity.entry(by, "batch.start", job.transform_job, detail=detail, path=path)
         use = self._datasets.use(dataset, job.transform_job)
         self._records.write([self._jobs.to_put(Stored(job, 0)), use, entry, *call.writes(job.transform_job)])
-        self._runner.start(_spec(job))
-        return _visible(job)
+        refused = begin(lambda: self._launch(job), job.transform_job) is False
+        return self.get(job.transform_job) if refused else _visible(job)
+
+    def _launch(self, job: StoredTransform) -> bool:
+        """False when the runner will never take it: then it has failed."""
+        try:
+            self._runner.start(_spec(job))
+        except Invalid as error:
+            refusal = JobState("Failed", "Failed", error.detail[:1024], ended_at=rfc3339(self._clock()))
+            state = TransformState(refusal, None, 0, 0)
+            until_unbeaten(lambda: self._end(job.transform_job, state), what=job.transform_job)
+            return False
+        return True
 
     def get(self, job: str) -> TransformJob:
         return self._live(self._jobs.get(job).value)
@@ -126,8 +146,8 @@ class BatchService:
     def stop(self, by: Principal, job: str) -> TransformJob:
         """Raises Conflict when it has ended."""
         stopping = until_unbeaten(lambda: self._mark_stopping(by, job), what=job)
-        self._runner.start(_spec(stopping))  # so that a job whose start was lost in a crash can be stopped
-        self._runner.stop(job)
+        if self._launch(stopping):  # so that a job whose start was lost in a crash can be stopped
+            self._runner.stop(job)
         return self.get(job)
 
     def _mark_stopping(self, by: Principal, job: str) -> StoredTransform:
@@ -153,7 +173,12 @@ class BatchService:
         if stored is None or stored.value.status in TERMINAL:
             return
         state = self._runner.describe(job)
-        if state.state.status not in TERMINAL:
+        if state.state.status in TERMINAL:
+            self._end(job, state)
+
+    def _end(self, job: str, state: TransformState) -> None:
+        stored = self._jobs.get(job)
+        if stored.value.status in TERMINAL:
             return
         ended = _with_state(stored.value, state, state.state.status)
         entry = self._activity.entry(
@@ -171,7 +196,8 @@ class BatchService:
         each([job for status in statuses for job in self._jobs.every("status", f"{_ALL}/{status}")], self._repair)
 
     def _repair(self, job: StoredTransform) -> None:
-        self._runner.start(_spec(job))
+        if not self._launch(job):
+            return
         if job.status == "Stopping":
             self._runner.stop(job.transform_job)
         self.on_transform_change(job.transform_job)

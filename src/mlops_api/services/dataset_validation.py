@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mlops_api.domain.errors import NotFound, RevisionMismatch
+from mlops_api.domain.errors import Invalid, NotFound, RevisionMismatch
 from mlops_api.domain.names import version_id
 from mlops_api.domain.training import TERMINAL
 from mlops_api.ports import JobState, ObjectStore, ProcessingRunner, ProcessingSpec, RecordStore
@@ -52,16 +52,20 @@ class DatasetValidation:
         self._files = DatasetFiles(objects)
 
     def start(self, dataset: StoredDataset) -> None:
-        """Harmless when repeated."""
-        self._processing.start(
-            ProcessingSpec(
-                job=processing_job(dataset),
-                input_key=raw_key(dataset.name, dataset.number),
-                filename=dataset.filename,
-                sha256=dataset.sha256,
-                output_prefix=table_prefix(dataset.name, dataset.number),
-                max_runtime_seconds=self._policy.processing_seconds,
-            )
+        """Harmless when repeated. A dataset that the runner will never take is Rejected."""
+        try:
+            self._processing.start(self._spec(dataset))
+        except Invalid as error:
+            self._end(dataset.version, _broken(error.detail[:1024]))
+
+    def _spec(self, dataset: StoredDataset) -> ProcessingSpec:
+        return ProcessingSpec(
+            job=processing_job(dataset),
+            input_key=raw_key(dataset.name, dataset.number),
+            filename=dataset.filename,
+            sha256=dataset.sha256,
+            output_prefix=table_prefix(dataset.name, dataset.number),
+            max_runtime_seconds=self._policy.processing_seconds,
         )
 
     def stop(self, dataset: StoredDataset) -> None:
@@ -88,9 +92,14 @@ class DatasetValidation:
         if stored is None or stored.value.status != "Validating":
             return
         state = self._processing.describe(processing_job(stored.value))
-        if state.status not in TERMINAL:
+        if state.status in TERMINAL:
+            self._end(version, self._verdict(stored.value, state))
+
+    def _end(self, version: str, verdict: dict[str, Any]) -> None:
+        stored = self._datasets.find(version)
+        if stored is None or stored.value.status != "Validating":
             return
-        dataset = stored.value.model_copy(update=self._verdict(stored.value, state))
+        dataset = stored.value.model_copy(update=verdict)
         entry = self._activity.entry(
             PLATFORM, f"dataset.{dataset.status.lower()}", version, path=f"/datasets/{version}"
         )

@@ -29,9 +29,10 @@ from mlops_api.ports import (
 from mlops_api.services.activity import ActivityLog
 from mlops_api.services.collection import Collection, Stored
 from mlops_api.services.contention import until_unbeaten
+from mlops_api.services.idempotency import Idempotency, IdempotentCall
 from mlops_api.services.model_records import ModelRecord, ModelResolver, StoredVersion
 from mlops_api.services.principal import PLATFORM, Principal
-from mlops_api.services.repair import each
+from mlops_api.services.repair import begin, each
 
 _ALL = "endpoint"
 
@@ -65,10 +66,19 @@ def variant_name(number: int) -> str:
 
 
 class EndpointService:
-    def __init__(self, *, records: RecordStore, host: EndpointHost, activity: ActivityLog, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        records: RecordStore,
+        host: EndpointHost,
+        activity: ActivityLog,
+        idempotency: Idempotency,
+        clock: Clock,
+    ) -> None:
         self._records = records
         self._host = host
         self._activity = activity
+        self._idempotency = idempotency
         self._clock = clock
         self._endpoints = endpoint_collection(records)
         self._resolver = ModelResolver(records)
@@ -87,18 +97,19 @@ class EndpointService:
 
     # ---- changing
 
-    def put(self, by: Principal, endpoint: str, request: PutEndpoint) -> Endpoint:
+    def put(self, by: Principal, endpoint: str, request: PutEndpoint, idempotency_key: str | None) -> Endpoint:
         """Deploy these variants. A single one also becomes the champion once it answers.
 
         Raises Invalid (a version of another model, a name twice) or Conflict (a version that is not Approved).
         """
         if len({variant.variant for variant in request.variants}) < len(request.variants):
             raise Invalid("Two variants have the same name. Give each its own.")
-        until_unbeaten(lambda: self._put_once(by, endpoint, request), what=endpoint)
-        self.launch(endpoint)
+        call = self._idempotency.call(by, "put-endpoint", idempotency_key, endpoint + request.model_dump_json())
+        call.once(lambda: self._put_once(by, endpoint, request, call), what=endpoint)
+        begin(lambda: self.launch(endpoint), endpoint)
         return self.get(endpoint)
 
-    def _put_once(self, by: Principal, endpoint: str, request: PutEndpoint) -> None:
+    def _put_once(self, by: Principal, endpoint: str, request: PutEndpoint, call: IdempotentCall) -> str:
         versions = [self._approved(endpoint, variant.model_version) for variant in request.variants]
         variants = [
             Variant(variant=asked.variant, model_version=stored.value.version, weight=asked.weight)
@@ -109,7 +120,8 @@ class EndpointService:
             stored.value.version: Check("model-version", stored.value.version, stored.revision) for stored in versions
         }
         writes = self.plan(by, endpoint, variants, promote=promote)
-        self._records.write([*writes, *checks.values()])
+        self._records.write([*writes, *checks.values(), *call.writes(endpoint)])
+        return endpoint
 
     def _approved(self, endpoint: str, version: str) -> Stored[StoredVersion]:
         stored = self._resolver.version(parse_version(version))
@@ -159,7 +171,13 @@ class EndpointService:
 
     def _ask_host(self, stored: Stored[StoredEndpoint]) -> None:
         endpoint = stored.value
-        self._host.deploy(endpoint.endpoint, [self._spec(variant) for variant in endpoint.pending])
+        try:
+            self._host.deploy(endpoint.endpoint, [self._spec(variant) for variant in endpoint.pending])
+        except Invalid as error:  # and so it would be every time
+            with suppress(RevisionMismatch):
+                serving = [self._spec(variant) for variant in endpoint.variants]
+                self._fail(stored, EndpointState(endpoint.status, serving, failure_reason=error.detail[:1024]))
+            return
         if endpoint.launched:
             return
         with suppress(RevisionMismatch):  # settled or replaced already
