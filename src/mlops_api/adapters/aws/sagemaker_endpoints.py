@@ -17,13 +17,12 @@ from botocore.exceptions import ClientError
 from mlops_api.adapters.aws.clients import AwsClients
 from mlops_api.adapters.aws.endpoint_invocation import Invoker
 from mlops_api.adapters.aws.endpoint_parts import EndpointParts, Wanted, model_key_of
-from mlops_api.adapters.aws.errors import unavailable
+from mlops_api.adapters.aws.errors import translated, unavailable
 from mlops_api.adapters.aws.sagemaker_common import (
     AlreadyThere,
     AwsSageMaker,
     creating,
     existing,
-    is_absent,
     is_refused,
 )
 from mlops_api.adapters.aws.sagemaker_names import parse_variant
@@ -107,7 +106,8 @@ class SageMakerEndpoints:
 
     def _remove_failed(self, endpoint: str) -> None:
         """Raises Unavailable when that takes longer than a request may."""
-        self._clients.sagemaker.delete_endpoint(EndpointName=endpoint)
+        with translated(f"The failed endpoint {endpoint} cannot be removed"):
+            self._clients.sagemaker.delete_endpoint(EndpointName=endpoint)
         deadline = time.monotonic() + _REMOVAL_SECONDS
         while self._find(endpoint) is not None:
             if time.monotonic() >= deadline:
@@ -145,7 +145,8 @@ class SageMakerEndpoints:
 
     def _variant(self, endpoint: str, found: Mapping[str, Any]) -> VariantSpec:
         variant, version = parse_variant(endpoint, found["VariantName"])
-        model = self._clients.sagemaker.describe_model(ModelName=found["ModelName"])
+        with existing(f"Model {found['ModelName']}"):
+            model = self._clients.sagemaker.describe_model(ModelName=found["ModelName"])
         return VariantSpec(variant, version, model_key_of(model, self._config), float(found["InitialVariantWeight"]))
 
     def _explained(self, endpoint: str, reason: str | None) -> str:
@@ -163,16 +164,19 @@ class SageMakerEndpoints:
         return self._invoker.invoke(endpoint, body, content_type=content_type, accept=accept, variant=variant)
 
     def delete(self, endpoint: str) -> None:
+        """Raises Unavailable while a deployment is under way: SageMaker deletes no endpoint then."""
         try:
-            self._clients.sagemaker.delete_endpoint(EndpointName=endpoint)
+            with translated(f"Endpoint {endpoint} cannot be deleted"):
+                self._clients.sagemaker.delete_endpoint(EndpointName=endpoint)
         except ClientError as error:
-            if not is_absent(error) and not (is_refused(error) and self._is_deleting(endpoint)):
+            if not is_refused(error):
                 raise
+            found = self._find(endpoint)
+            if found is not None and _status(found) != "Deleting":
+                raise unavailable(
+                    f"Endpoint {endpoint}", f"it is {_status(found)}; it can be deleted when that is over"
+                ) from error
         self._parts.sweep(endpoint, keep=set())
-
-    def _is_deleting(self, endpoint: str) -> bool:
-        found = self._find(endpoint)
-        return found is None or _status(found) == "Deleting"
 
     def _described(self, endpoint: str) -> Mapping[str, Any]:
         with existing(f"Endpoint {endpoint}"):

@@ -27,6 +27,7 @@ from mlops_api.adapters.aws.sagemaker_common import (
     s3_channel,
 )
 from mlops_api.adapters.aws.training_logs import TrainingLogs
+from mlops_api.domain.errors import NotFound
 from mlops_api.domain.training import TERMINAL
 from mlops_api.ports import JobState, LogChunk, MetricValue, TrainingSpec
 from mlops_contracts.metrics import METRIC_DEFINITIONS
@@ -45,13 +46,23 @@ class SageMakerTraining:
 
     def start(self, spec: TrainingSpec) -> None:
         """Raises Conflict when a job of that name exists that is not this platform's."""
+        if self._known(spec):
+            return
         try:
             with creating(f"Training job {spec.job} cannot be started"):
                 self._clients.sagemaker.create_training_job(**training_request(spec, self._config))
-        except AlreadyThere as taken:
-            found = self._described(spec.job)["OutputDataConfig"]["S3OutputPath"]
-            if found.rstrip("/") != self._config.uri(spec.output_prefix):
-                raise foreign("training job", spec.job) from taken
+        except AlreadyThere:
+            self._known(spec)
+
+    def _known(self, spec: TrainingSpec) -> bool:
+        """Asked first, because SageMaker looks at a request's input before it looks at its name."""
+        try:
+            found = self._described(spec.job)
+        except NotFound:
+            return False
+        if found["OutputDataConfig"]["S3OutputPath"].rstrip("/") != self._config.uri(spec.output_prefix):
+            raise foreign("training job", spec.job)
+        return True
 
     def describe(self, job: str) -> JobState:
         return training_state(self._described(job))
