@@ -1,13 +1,12 @@
 """Each cap refuses what goes beyond it, with its own code, and lets through what does not."""
 
-import gzip
 import resource
 from dataclasses import replace
 
 import pyarrow as pa
 import pytest
 
-from tests.support.corpus import parquet
+from tests.support.corpus import gzipped, parquet
 from tests.support.preprocessing import preprocess
 from training.preprocess.limits import Limits, bounded_memory
 
@@ -19,19 +18,31 @@ SIMPLE = b"a,b\n1,x\n2,y\n"
 @pytest.mark.parametrize(
     ("change", "data", "expected"),
     [
-        ({"max_rows": 1}, SIMPLE, ("too_many_rows", None, None)),
-        ({"max_rows": 1}, QUOTED, ("too_many_rows", None, None)),
-        ({"max_columns": 1}, SIMPLE, ("too_many_columns", None, None)),
-        ({"max_cell": 10}, b"a,b\n1,x\n2," + b"y" * 11 + b"\n", ("cell_too_large", 2, "b")),
-        ({"max_cell": 10}, b'a,b\n1,"x"\n2,' + b"y" * 11 + b"\n", ("cell_too_large", 2, None)),
-        ({"max_cell": 100}, b'a,b\n1,"x\n' + b"2,y\n" * 99 + b'"\n', ("unterminated_quote", 1, None)),
-        ({"max_bytes": 10}, SIMPLE, ("too_many_bytes", None, None)),
-        ({"max_bytes": 10}, gzip.compress(SIMPLE), ("too_many_bytes", None, None)),
-        ({"max_line": 2 << 20}, b"a,b\n1,y\n1," + b"x" * (3 << 20), ("line_too_long", None, None)),
-        ({"max_rows": 1}, parquet({"a": [1, 2]})(), ("too_many_rows", None, None)),
-        ({"max_columns": 1}, parquet({"a": [1], "b": [2]})(), ("too_many_columns", None, None)),
-        ({"max_row_group": 10}, parquet({"a": [1, 2]})(), ("row_group_too_large", None, None)),
-        ({"max_cell": 10}, parquet({"a": ["x", "y" * 11]})(), ("cell_too_large", 2, "a")),
+        pytest.param({"max_rows": 1}, SIMPLE, ("too_many_rows", None, None), id="rows"),
+        pytest.param({"max_rows": 1}, QUOTED, ("too_many_rows", None, None), id="rows-quoted"),
+        pytest.param({"max_columns": 1}, SIMPLE, ("too_many_columns", None, None), id="columns"),
+        pytest.param({"max_cell": 10}, b"a,b\n1,x\n2," + b"y" * 11 + b"\n", ("cell_too_large", 2, "b"), id="cell"),
+        pytest.param(
+            {"max_cell": 10}, b'a,b\n1,"x"\n2,' + b"y" * 11 + b"\n", ("cell_too_large", 2, None), id="cell-quoted"
+        ),
+        pytest.param(
+            {"max_cell": 100}, b'a,b\n1,"x\n' + b"2,y\n" * 99 + b'"\n', ("unterminated_quote", 1, None), id="record"
+        ),
+        pytest.param({"max_bytes": 10}, SIMPLE, ("too_many_bytes", None, None), id="bytes"),
+        pytest.param({"max_bytes": 10}, gzipped(SIMPLE), ("too_many_bytes", None, None), id="bytes-gzip"),
+        pytest.param(
+            {"max_line": 2 << 20}, b"a,b\n1,y\n1," + b"x" * (3 << 20), ("line_too_long", None, None), id="line"
+        ),
+        pytest.param({"max_rows": 1}, parquet({"a": [1, 2]})(), ("too_many_rows", None, None), id="parquet-rows"),
+        pytest.param(
+            {"max_columns": 1}, parquet({"a": [1], "b": [2]})(), ("too_many_columns", None, None), id="parquet-columns"
+        ),
+        pytest.param(
+            {"max_row_group": 10}, parquet({"a": [1, 2]})(), ("row_group_too_large", None, None), id="parquet-row-group"
+        ),
+        pytest.param(
+            {"max_cell": 10}, parquet({"a": ["x", "y" * 11]})(), ("cell_too_large", 2, "a"), id="parquet-cell"
+        ),
     ],
 )
 def test_cap(change, data, expected, tmp_path):
@@ -41,7 +52,7 @@ def test_cap(change, data, expected, tmp_path):
 
 
 def test_ratio_counts_only_beyond_its_floor(tmp_path):
-    data = gzip.compress(b"a,b\n" + b"1,2\n" * 100_000)
+    data = gzipped(b"a,b\n" + b"1,2\n" * 100_000)
     strict = replace(LIMITS, ratio_after=1000, max_ratio=20)
     assert preprocess(tmp_path, data, limits=strict).violations == [("decompression_ratio", None, None)]
     assert preprocess(tmp_path, data, limits=replace(strict, ratio_after=1 << 20)).violations == []
