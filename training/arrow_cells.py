@@ -4,32 +4,33 @@ What fits a feature:
 
     numeric      integers, floats, decimals; texts that are numbers
     boolean      booleans; texts that say true or false
-    categorical  texts; integers and whole floats as their decimal text; booleans as true/false
+    categorical  texts; integers, floats, decimals, booleans and times by their value (category_values.py)
 
-Any other type can never fit, and a column of nothing but nulls always does.
+Any other type can never fit, and a column of nothing but nulls always does. Texts stay dictionaries all the way:
+one long text may stand in many rows.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from training.category_values import CategoryValues, is_time
 from training.cells import EXPECTED, Field, report_missing, text_column
-from training.complaints import Sink
-from training.features import MISSING, UNSEEN
-from training.missing import MISSING_TEXTS
-from training.numbers import WHITESPACE
+from training.complaints import Sink, shown
+from training.features import MISSING
+from training.numbers import Decimal
 
 Array = npt.NDArray[Any]
 
-_INTEGERS_BELOW = 2.0**63
 
+def check_schema(fields: Iterable[Field], schema: pa.Schema, sink: Sink, decimal: Decimal = ".") -> None:
+    """Report each required column that the table lacks and each column whose type can never fit.
 
-def check_schema(fields: Iterable[Field], schema: pa.Schema, sink: Sink) -> None:
-    """Report each required column that the table lacks and each column whose type can never fit."""
+    `decimal` is the mark that the table's numbers were written with.
+    """
     for field in fields:
         places = schema.get_all_field_indices(field.name)
         if len(places) > 1:
@@ -39,6 +40,22 @@ def check_schema(fields: Iterable[Field], schema: pa.Schema, sink: Sink) -> None
         elif places and not fits(field, schema.field(places[0]).type):
             kind = schema.field(places[0]).type
             sink.add(None, field.name, f"expected {EXPECTED[field.type]}, but the column's type is {kind}")
+        elif places:
+            _check_categories(field, _plain(schema.field(places[0]).type), sink, decimal)
+
+
+def _check_categories(field: Field, kind: pa.DataType, sink: Sink, decimal: Decimal) -> None:
+    if field.type != "categorical" or _is_text(kind) or pa.types.is_null(kind):
+        return
+    clash = CategoryValues(field.feature.categories, kind, decimal).clash()
+    if clash:
+        one, other = map(shown, clash)
+        sink.add(
+            None,
+            field.name,
+            f"this column is of type {kind}, in which the model's categories {one} and {other} are the same value: "
+            "give the column as text (a Parquet file can), or train again with one spelling of each value",
+        )
 
 
 def fits(field: Field, kind: pa.DataType) -> bool:
@@ -48,6 +65,8 @@ def fits(field: Field, kind: pa.DataType) -> bool:
         return True
     if pa.types.is_boolean(kind):
         return field.type != "numeric"
+    if is_time(kind):
+        return field.type == "categorical" and bool(CategoryValues(field.feature.categories, kind).values)
     number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
     return number and field.type != "boolean"
 
@@ -60,10 +79,10 @@ def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
-def table_columns(fields: Sequence[Field], table: pa.Table, sink: Sink) -> dict[str, Array]:
+def table_columns(fields: Sequence[Field], table: pa.Table, sink: Sink, decimal: Decimal = ".") -> dict[str, Array]:
     """The ColumnMap of a table; what `check_schema` reports counts as missing, and other columns are ignored."""
     return {
-        field.name: arrow_column(field, table[field.name], sink)
+        field.name: arrow_column(field, table[field.name], sink, decimal)
         if _readable(field, table.schema)
         else field.all_missing(table.num_rows)
         for field in fields
@@ -75,18 +94,39 @@ def _readable(field: Field, schema: pa.Schema) -> bool:
     return len(places) == 1 and fits(field, schema.field(places[0]).type)
 
 
-def arrow_column(field: Field, values: pa.ChunkedArray, sink: Sink) -> Array:
+def arrow_column(field: Field, values: pa.ChunkedArray, sink: Sink, decimal: Decimal = ".") -> Array:
     """Read one column whose type fits, reporting each cell that cannot be read."""
+    if _is_text(_plain(values.type)):
+        return _texts(field, values, sink)
     if pa.types.is_dictionary(values.type):
         values = values.cast(values.type.value_type)
     if pa.types.is_null(values.type):
         _report_rows(field, values.is_null(), sink)
         return field.all_missing(len(values))
     if field.type == "categorical":
-        return _codes(field, values, sink)
-    if _is_text(values.type):
-        return text_column(field, ["" if text is None else text for text in values.to_pylist()], sink)
+        return _value_codes(field, values, sink, decimal)
     return _numbers(field, values, sink)
+
+
+def _texts(field: Field, values: pa.ChunkedArray, sink: Sink) -> Array:
+    levels, places = _levels(values)
+    if field.type != "categorical":
+        return text_column(field, [levels[place] for place in places.tolist()], sink)
+    codes = np.array([field.code(level) for level in levels], np.int32)[places]
+    _report_rows(field, codes == MISSING, sink)
+    return codes
+
+
+def _levels(values: pa.ChunkedArray) -> tuple[list[str], Array]:
+    """Distinct texts, the last one empty, and each row's place in them; a null is the empty one."""
+    if not pa.types.is_dictionary(values.type):
+        values = values.cast(pa.large_string()).dictionary_encode()
+    chunks = values.unify_dictionaries().chunks
+    if not chunks:
+        return [""], np.empty(0, np.intp)
+    levels = ["" if level is None else level for level in chunks[0].dictionary.to_pylist()]
+    places = [np.asarray(chunk.indices.fill_null(len(levels)), np.intp) for chunk in chunks]
+    return [*levels, ""], np.concatenate(places)
 
 
 def _numbers(field: Field, values: pa.ChunkedArray, sink: Sink) -> Array:
@@ -102,40 +142,12 @@ def _numbers(field: Field, values: pa.ChunkedArray, sink: Sink) -> Array:
     return column
 
 
-def _codes(field: Field, values: pa.ChunkedArray, sink: Sink) -> Array:
-    texts = _as_text(values)
-    known = pc.index_in(texts, value_set=pa.array(field.feature.categories, texts.type))
-    column = np.array(known.fill_null(UNSEEN).to_numpy(), dtype=np.int32)
-    missing_texts = pa.array(sorted(MISSING_TEXTS), texts.type)
-    missing = pc.or_(
-        texts.is_null(),
-        pc.and_(known.is_null(), pc.is_in(pc.utf8_lower(pc.utf8_trim(texts, WHITESPACE)), value_set=missing_texts)),
-    ).to_numpy()
+def _value_codes(field: Field, values: pa.ChunkedArray, sink: Sink, decimal: Decimal) -> Array:
+    column = CategoryValues(field.feature.categories, values.type, decimal).codes(values)
+    missing = values.is_null(nan_is_null=pa.types.is_floating(values.type)).to_numpy()
     column[missing] = MISSING
     _report_rows(field, missing, sink)
     return column
-
-
-def _as_text(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Texts of a column, null where it is null or NaN."""
-    kind = values.type
-    if _is_text(kind) or pa.types.is_integer(kind):
-        return values if _is_text(kind) else values.cast(pa.string())
-    spell: Callable[[Any], str | None] = _spelt_bool if pa.types.is_boolean(kind) else _spelt_number
-    texts = [None if value is None else spell(value) for value in values.to_pylist()]
-    return pa.chunked_array([pa.array(texts, pa.string())])
-
-
-def _spelt_bool(value: bool) -> str:
-    return "true" if value else "false"
-
-
-def _spelt_number(value: Any) -> str | None:
-    number = float(value)
-    if np.isnan(number):
-        return None
-    whole = abs(number) < _INTEGERS_BELOW and number.is_integer()
-    return str(int(number)) if whole else repr(number)
 
 
 def _report_rows(field: Field, missing: Any, sink: Sink) -> None:

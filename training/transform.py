@@ -36,10 +36,12 @@ from training.arrow_cells import table_columns
 from training.bundle import Bundle, BundleError, load, machine_threads
 from training.cells import Field
 from training.complaints import RowErrors
+from training.data import read_report
 from training.durable import replacing
 from training.failure import JobError, JobStopped, guarded
 from training.libraries import limit_threads
 from training.model_archive import unpack_model
+from training.numbers import Decimal
 from training.paths import MlPaths
 from training.responses import NOT_FINITE, decide, finite_scores
 from training.transform_input import ScoringTable
@@ -91,9 +93,10 @@ def transform(paths: MlPaths, stop: Stop) -> None:
     bundle = _bundle(paths.model)
     fields = tuple(Field.of(feature) for feature in bundle.manifest.features)
     source = _required(paths.channel(CHANNEL) / "data.parquet")
-    table = ScoringTable(source, fields)
+    decimal = _decimal(paths)
+    table = ScoringTable(source, fields, decimal)
     parts = Parts(paths.checkpoints, _digest(paths), config.format)
-    job = Job(Scorer(bundle, fields), table, parts, paths.progress, config.chunk_rows)
+    job = Job(Scorer(bundle, fields, decimal), table, parts, paths.progress, config.chunk_rows)
     job.run(stop)
     paths.output.mkdir(parents=True, exist_ok=True)
     parts.assemble(paths.output / f"results.{config.format}", result_schema(bundle.manifest), stop.check)
@@ -103,6 +106,11 @@ def transform(paths: MlPaths, stop: Stop) -> None:
 
 def _config(paths: MlPaths) -> TransformConfig:
     return TransformConfig.model_validate_json(_required(paths.config / "transform.json").read_bytes())
+
+
+def _decimal(paths: MlPaths) -> Decimal:
+    """The mark that the table's numbers were written with, as `preprocess` found it."""
+    return "," if read_report(paths.channel(CHANNEL)).decimal == "," else "."
 
 
 def _bundle(folder: Path) -> Bundle:
@@ -142,11 +150,12 @@ class Scorer:
 
     bundle: Bundle
     fields: Sequence[Field]
+    decimal: Decimal = "."
 
     def results(self, chunk: pa.Table, first_row: int) -> tuple[pa.Table, int]:
         """Result rows of a chunk whose first row is number `first_row` of the table, and how many have an error."""
         sink = RowErrors()
-        columns = table_columns(self.fields, chunk, sink)
+        columns = table_columns(self.fields, chunk, sink, self.decimal)
         scores, unscored = finite_scores(self.bundle, columns)
         errors = dict.fromkeys(unscored, NOT_FINITE) | sink.errors
         failed = np.zeros(len(scores), dtype=bool)

@@ -10,6 +10,7 @@ from training.arrow_cells import check_schema
 from training.cells import Field
 from training.complaints import BadRows, Complaints
 from training.failure import JobError
+from training.numbers import Decimal
 
 _BUFFER = 1 << 20
 
@@ -20,21 +21,21 @@ class ScoringTable:
     Raises JobError when the file is no Parquet file, or when it cannot fit the signature whatever its rows.
     """
 
-    def __init__(self, path: Path, fields: Sequence[Field]) -> None:
+    def __init__(self, path: Path, fields: Sequence[Field], decimal: Decimal = ".") -> None:
         try:
             # Buffered: without it a whole column chunk, however big, is read at once. `pre_buffer` keeps what it
             # has read until the file is closed.
             self._file = pq.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False)
         except (pa.ArrowException, OSError) as error:
             raise JobError(f"the table to score cannot be read: {error}") from error
-        self._check(fields)
+        self._check(fields, decimal)
         names = [field.name for field in fields if field.name in self._file.schema_arrow.names]
         self._columns = names or self._file.schema_arrow.names[:1]  # some column, to count the rows
         self.rows: int = self._file.metadata.num_rows
 
-    def _check(self, fields: Sequence[Field]) -> None:
+    def _check(self, fields: Sequence[Field], decimal: Decimal) -> None:
         sink = Complaints({field.name: place for place, field in enumerate(fields)})
-        check_schema(fields, self._file.schema_arrow, sink)
+        check_schema(fields, self._file.schema_arrow, sink, decimal)
         try:
             sink.raise_if_any()
         except BadRows as error:
