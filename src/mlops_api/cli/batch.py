@@ -59,7 +59,7 @@ def list_jobs(
 ) -> Outcome:
     """List batch jobs, newest first."""
     items = session.client.batch.list(status=status, page_size=options.page_size(limit, everything))
-    empty = "No batch job here. Start one: mlops batch start MODEL --input NAME:1"
+    empty = options.nothing("No batch job", "Start one: mlops batch start MODEL --input NAME:1", status=status)
     return listing("transform_jobs", items, _COLUMNS, limit=limit, everything=everything, empty=empty)
 
 
@@ -86,9 +86,14 @@ def stop(session: Session, job: Job) -> Outcome:
 
 
 def _wait_for(session: Session, job: str) -> "TransformJob":
+    from mlops_api.client.errors import Unreachable
+
     try:
         with following(session, job) as progress:
             return session.client.batch.wait(job, progress=progress)
+    except Unreachable as lost:
+        lost.add_note(f"A job that runs goes on without its server. Start that again and see: mlops batch show {job}")
+        raise
     except KeyboardInterrupt as stop:
         stop.add_note(f"{job} goes on. See how it goes: mlops batch show {job}\nStop it: mlops batch stop {job}")
         raise

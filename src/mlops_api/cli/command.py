@@ -12,6 +12,7 @@ import typer
 
 from mlops_api.cli.errors import as_data, as_text, exit_code, is_expected
 from mlops_api.cli.output import Format, Outcome, envelope
+from mlops_api.cli.refusals import explained
 from mlops_api.cli.session import Session
 
 Handler = Callable[..., Outcome]
@@ -47,6 +48,7 @@ def _for_lists(
 
 
 _COMMON = list(inspect.signature(_common, eval_str=True).parameters.values())
+_WITHOUT_ADDRESS = [item for item in _COMMON if item.name not in ("url", "token")]
 _FOR_LISTS = list(inspect.signature(_for_lists, eval_str=True).parameters.values())
 
 
@@ -58,22 +60,22 @@ class Group:
         self.app = typer.Typer(name=name or None, help=summary, no_args_is_help=True)
 
     def command(
-        self, name: str, *, examples: Sequence[str], is_list: bool = False, **options: Any
+        self, name: str, *, examples: Sequence[str], is_list: bool = False, starts_server: bool = False, **options: Any
     ) -> Callable[[Handler], Handler]:
-        """`examples` are command lines without the leading `mlops`."""
+        """`examples` are command lines without the leading `mlops`; `starts_server`: no address of another is asked."""
+        added = [*(_FOR_LISTS if is_list else []), *(_WITHOUT_ADDRESS if starts_server else _COMMON)]
         path = f"{self.name} {name}".strip()
         epilog = "\n\n".join(["Examples:", *(f"mlops {example}".replace("[", r"\[") for example in examples)])
 
         def register(function: Handler) -> Handler:
-            self.app.command(name, epilog=epilog, **options)(_with_common(path, function, is_list=is_list))
+            self.app.command(name, epilog=epilog, **options)(_with_common(path, function, added))
             return function
 
         return register
 
 
-def _with_common(path: str, function: Handler, *, is_list: bool) -> Callable[..., None]:
+def _with_common(path: str, function: Handler, added: list[inspect.Parameter]) -> Callable[..., None]:
     _, *own = inspect.signature(function, eval_str=True).parameters.values()
-    added = [*(_FOR_LISTS if is_list else []), *_COMMON]
     parameters = [item.replace(kind=inspect.Parameter.KEYWORD_ONLY) for item in (*own, *added)]
 
     def run(**values: Any) -> None:
@@ -103,7 +105,7 @@ def execute(path: str, function: Handler, session: Session, values: dict[str, An
     except BrokenPipeError:
         raise
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - every failure has an exit code and, with --json, an envelope
-        return _report(path, session, error)
+        return _report(path, session, explained(session, error))
     finally:
         session.close()
     return outcome.exit_code
@@ -122,7 +124,7 @@ def _print(path: str, session: Session, outcome: Outcome) -> None:
 
 
 def _report(path: str, session: Session, error: BaseException) -> int:
-    if session.verbose or not is_expected(error):
+    if not is_expected(error):
         traceback.print_exception(error)
     if session.json:
         sys.stdout.write(envelope(path, error=as_data(error)) + "\n")

@@ -1,5 +1,7 @@
 """`mlops data`: datasets."""
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -7,7 +9,7 @@ import typer
 
 from mlops_api.cli import options
 from mlops_api.cli.command import Group
-from mlops_api.cli.output import Column, Outcome, Printer, listing, moment, size
+from mlops_api.cli.output import Column, Outcome, Printer, cell, listing, moment, size
 from mlops_api.cli.progress import transferring
 from mlops_api.cli.session import Session
 
@@ -43,7 +45,7 @@ def upload(
     version = _sent(session, file, name, resume)
     session.say(f"{version.version}: uploaded")
     if not no_wait:
-        version = session.client.datasets.wait(version.version)
+        version = _validated(session, version.version)
     return Outcome(version, lambda printer: _show(printer, version))
 
 
@@ -52,7 +54,16 @@ def _sent(session: Session, file: Path, name: str | None, resume: str | None) ->
         with transferring(session, f"Uploading {file.name}") as progress:
             return session.client.datasets.upload(file, name=name, resume=resume, wait=False, progress=progress)
     except KeyboardInterrupt as stop:
-        stop.add_note("`mlops data list --status AwaitingUpload` names the version; go on with --resume VERSION.")
+        if not hasattr(stop, "__notes__"):
+            stop.add_note("Nothing has been sent yet: run the same command again.")
+        raise
+
+
+def _validated(session: Session, version: str) -> "DatasetVersion":
+    try:
+        return session.client.datasets.wait(version)
+    except KeyboardInterrupt as stop:
+        stop.add_note(f"{version} is uploaded, and its validation goes on. See how it went: mlops data show {version}")
         raise
 
 
@@ -68,7 +79,8 @@ def list_versions(
 ) -> Outcome:
     """List dataset versions, newest first."""
     items = session.client.datasets.list(name=name, status=status, page_size=options.page_size(limit, everything))
-    empty = "No dataset yet. Upload one: mlops data upload FILE --name NAME"
+    hint = "Upload one: mlops data upload FILE --name NAME"
+    empty = options.nothing("No dataset", hint, name=name, status=status)
     return listing("datasets", items, _COLUMNS, limit=limit, everything=everything, empty=empty)
 
 
@@ -100,7 +112,7 @@ def preview(
 ) -> Outcome:
     """The first rows, at most 100."""
     found = session.client.datasets.preview(version)
-    return Outcome(found, lambda printer: printer.table(found.columns, found.rows[:rows]))
+    return Outcome(found, lambda printer: printer.table(found.columns, map(_previewed, found.rows[:rows])))
 
 
 @GROUP.command("download", examples=["data download flights:2", "data download flights:2 --to flights.csv"])
@@ -140,11 +152,40 @@ def _show(printer: Printer, found: "DatasetVersion") -> None:
             printer.table([kind, "column", "row", "message"], [[f.code, f.column, f.row, f.message] for f in findings])
 
 
+_MIDNIGHT = re.compile(r"(\d{4}-\d\d-\d\d)T00:00:00(\.0+)?(Z|\+00:00)?")
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.0+)?")
+
+
+def _previewed(row: Sequence[object]) -> list[object]:
+    return [_short(value) for value in row]
+
+
+def _short(value: object) -> object:
+    """Booleans as a table writes them; a datetime without its zeros: `2013-01-01`, `2013-01-01 05:15:00`."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if not isinstance(value, str):
+        return value
+    day = _MIDNIGHT.fullmatch(value)
+    return day[1] if day else _TIME.sub(r"\1 \2", value) if _TIME.match(value) else value
+
+
 def _profile_row(column: "ColumnProfile", rows: int) -> list[object]:
     missing = f"{100 * column.missing / max(rows, 1):.1f} %"
-    figures = column.numeric
-    spread = (
-        [figures.min, figures.quantiles.get("0.5"), figures.max] if figures else [column.earliest, None, column.latest]
-    )
-    top = ", ".join(f"{value.value} ({100 * value.count / max(rows, 1):.1f} %)" for value in column.top_values[:3])
-    return [column.name, column.type, missing, column.distinct, *spread, top]
+    numbers = column.numeric
+    if numbers is None:
+        spread: list[object] = [_short(column.earliest), None, _short(column.latest)]
+    else:
+        spread = [numbers.min, numbers.quantiles.get("0.5"), numbers.max]
+    top = ", ".join(f"{value} ({100 * count / max(rows, 1):.1f} %)" for value, count in _most_frequent(column))
+    return [column.name, column.type, missing, column.distinct, *spread, top or None]
+
+
+def _most_frequent(column: "ColumnProfile") -> list[tuple[str, int]]:
+    """Three values with their counts; of numbers the fullest range of the histogram, or values where it has those."""
+    if column.top_values or column.numeric is None:
+        return [(value.value, value.count) for value in column.top_values[:3]]
+    fullest = sorted(column.numeric.histogram, key=lambda bucket: -bucket.count)[:3]
+    if all(bucket.lower == bucket.upper for bucket in fullest):
+        return [(cell(bucket.lower), bucket.count) for bucket in fullest]
+    return [(f"{cell(bucket.lower)} to {cell(bucket.upper)}", bucket.count) for bucket in fullest[:1]]

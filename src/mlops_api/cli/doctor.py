@@ -12,6 +12,7 @@ from typing import Any, Literal
 from mlops_api.cli.command import Group
 from mlops_api.cli.errors import FAILURE, OK, UNREACHABLE
 from mlops_api.cli.output import Outcome, Printer, size
+from mlops_api.cli.refusals import explained
 from mlops_api.cli.session import Session
 
 Verdict = Literal["ok", "warning", "failed"]
@@ -95,16 +96,17 @@ def _disk(folder: Path) -> Check:
 
 
 def _server(session: Session) -> Iterator[Check]:
-    yield _tried("server", lambda: f"{session.client.url}: {_summary(session.client.health())}")
-    if "client" in session.__dict__:
-        yield _tried("token", lambda: f"accepted; {len(session.client.training.algorithms())} algorithms")
+    server = _tried(session, "server", lambda: f"{session.client.url}: {_summary(session.client.health())}")
+    yield server
+    if server.verdict == "ok":
+        yield _tried(session, "token", lambda: f"accepted; {len(session.client.training.algorithms())} algorithms")
 
 
 def _summary(health: dict[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in health.items())
 
 
-def _tried(name: str, look: Callable[[], str]) -> Check:
+def _tried(session: Session, name: str, look: Callable[[], str]) -> Check:
     from mlops_api.client import MLOpsError, Unreachable
 
     try:
@@ -112,4 +114,4 @@ def _tried(name: str, look: Callable[[], str]) -> Check:
     except Unreachable as error:
         return Check("server", "failed", str(error))
     except MLOpsError as error:
-        return Check(name, "failed", str(error))
+        return Check(name, "failed", str(explained(session, error)))

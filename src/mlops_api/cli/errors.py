@@ -1,5 +1,6 @@
 """Errors on the command line: one home for exit codes, and for how an error is shown."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 OK: Final = 0
@@ -55,7 +56,8 @@ def as_data(error: BaseException) -> dict[str, Any]:
 
 def as_text(error: BaseException) -> str:
     """What is printed on stderr: the reason, each complaint with its place, the request id, what to do next."""
-    lines = [_message(error), *getattr(error, "__notes__", [])]
+    warnings = [f"  warning: {_placed(one)}" for one in getattr(error, "extra", {}).get("warnings", ())]
+    lines = [_message(error), *warnings, *getattr(error, "__notes__", [])]
     request_id = getattr(error, "request_id", None)
     return "\n".join([*lines, f"request id: {request_id}"] if request_id else lines)
 
@@ -71,7 +73,15 @@ def _name(error: BaseException) -> str:
 def _message(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "Interrupted."
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}."
     return str(error) or type(error).__name__
+
+
+def _placed(finding: Mapping[str, Any]) -> str:
+    from mlops_api.client.errors import describe
+
+    return describe(finding)
 
 
 def is_expected(error: BaseException) -> bool:

@@ -62,6 +62,7 @@ def run(arguments: list[str]) -> int:
 
 def _invoke(arguments: list[str]) -> int:
     command = tree()
+    arguments = _common_last(arguments)
     if not predict.asks_for_json(arguments):
         try:
             command.main(arguments, prog_name="mlops")
@@ -80,6 +81,20 @@ def _invoke(arguments: list[str]) -> int:
 @cache
 def tree() -> Any:
     return typer.main.get_command(ROOT.app)
+
+
+_FLAGS = frozenset({"--json", "-q", "--quiet", "-v", "--verbose", "--no-color"})
+_VALUED = frozenset({"--url", "--token", "--data-dir", "-o", "--output"})
+
+
+def _common_last(arguments: list[str]) -> list[str]:
+    """`mlops --json data list` as `mlops data list --json`: the commands have these options, `mlops` has none."""
+    count = 0
+    while count < len(arguments) and (word := arguments[count]).partition("=")[0] in _FLAGS | _VALUED:
+        count += 2 if word in _VALUED else 1
+    common, rest = arguments[:count], arguments[count:]
+    end = rest.index("--") if "--" in rest else len(rest)
+    return [*rest[:end], *common, *rest[end:]]
 
 
 def _named(arguments: list[str]) -> str:

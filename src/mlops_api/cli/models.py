@@ -51,7 +51,7 @@ def list_versions(
     items = session.client.models.list(
         model=model, approval_status=status, sort=sort, order=order, page_size=options.page_size(limit, everything)
     )
-    empty = "No model version here. Train one: mlops train start --help"
+    empty = options.nothing("No model version", "Train one: mlops train start --help", model=model, status=status)
     return listing("models", items, _COLUMNS, limit=limit, everything=everything, empty=empty)
 
 
@@ -187,7 +187,10 @@ def _show(printer: Printer, found: "ModelVersion") -> None:
     printer.line()
     printer.table(
         ["input", "type", "required", "example", "importance"],
-        [[f.name, f.type, f.required, f.example, found.importance.get(f.name)] for f in found.signature],
+        [
+            [f.name, f.type, "yes" if f.required else "no", f.example, found.importance.get(f.name)]
+            for f in found.signature
+        ],
     )
     if found.decisions:
         printer.line()

@@ -20,6 +20,12 @@ def page_size(limit: int, everything: bool) -> int:
     return 200 if everything else min(limit + 1, 200)
 
 
+def nothing(none: str, hint: str, **filters: str | None) -> str:
+    """`No dataset with status Ready.`; with no filter `No dataset yet.` and what to do about it."""
+    given = " and ".join(f"{name} {value}" for name, value in filters.items() if value is not None)
+    return f"{none} with {given}." if given else f"{none} yet. {hint}"
+
+
 def parameters(pairs: list[str]) -> dict[str, Any]:
     """`max_depth=6` to {"max_depth": 6}: values are JSON, and what is no JSON is text. Raises UsageProblem."""
     found: dict[str, Any] = {}

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,10 +26,9 @@ class _RowsAfterJson(TyperCommand):
 
 
 def _rows_named(args: list[str]) -> list[str]:
-    following = [*args[1:], ""]
     return [
         "--rows" if arg == "--json" and after.lstrip()[:1] in ("{", "[") else arg
-        for arg, after in zip(args, following, strict=True)
+        for arg, after in zip_longest(args, args[1:], fillvalue="")
     ]
 
 
@@ -66,7 +66,16 @@ def predict(
 def _content(rows: str | None, file: Path | None) -> bytes:
     if rows is not None:
         return rows.encode()
-    return file.read_bytes() if file is not None else sys.stdin.buffer.read()
+    return _read(file) if file is not None else sys.stdin.buffer.read()
+
+
+def _read(file: Path) -> bytes:
+    from mlops_api.client.errors import Validation
+
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise Validation(f"Cannot read {file}: {error.strerror or error}.") from error
 
 
 def _score(session: Session, model: str, content: bytes) -> "Predictions":

@@ -49,7 +49,7 @@ def _changes(session: Session, title: str) -> Callable[[Any], None]:
 
     def tell(job: Any) -> None:
         nonlocal last
-        state = " ".join(filter(None, [job.status, getattr(job, "secondary_status", "")]))
+        state = " ".join(dict.fromkeys(filter(None, [job.status, getattr(job, "secondary_status", "")])))
         if state != last:
             session.say(f"{title}: {state}")
             last = state

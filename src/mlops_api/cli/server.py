@@ -11,8 +11,8 @@ from mlops_api.cli.session import Session
 
 
 def add_to(group: Group) -> None:
-    group.command("up", examples=["up", "up --data-dir /srv/mlops --port 8000"])(up)
-    group.command("demo", examples=["demo", "demo --data-dir ./mlops-data"])(demo)
+    group.command("up", starts_server=True, examples=["up", "up --data-dir /srv/mlops --port 8000"])(up)
+    group.command("demo", starts_server=True, examples=["demo", "demo --data-dir ./mlops-data"])(demo)
 
 
 def up(

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from mlops_api.cli.command import Group
-from mlops_api.cli.output import Outcome, Printer, cell, moment
+from mlops_api.cli.output import Outcome, Printer, moment, number, size
 from mlops_api.cli.session import Session
 
 if TYPE_CHECKING:
@@ -49,5 +49,18 @@ def _figures(figures: "dict[str, Figure]") -> list[list[Any]]:
 
 
 def _figure(item: "Figure") -> str:
-    text = cell(item.value) if item.exact else f"at least {cell(item.value)}"
-    return f"{text} {item.unit}" if item.unit else text
+    text = _amount(item.value, item.unit)
+    return text if item.exact else f"at least {text}"
+
+
+def _amount(value: float, unit: str | None) -> str:
+    if unit == "bytes":
+        return size(round(value)) or ""
+    rounded = number(round(value, 1) if abs(value) < 100 else round(value))
+    return f"{rounded} {_counted(value, unit)}" if unit else rounded
+
+
+def _counted(value: float, unit: str) -> str:
+    """`requests since start`, but 1 `request since start`."""
+    noun, space, rest = unit.partition(" ")
+    return noun.removesuffix("s") + space + rest if value == 1 else unit

@@ -1,7 +1,8 @@
 """`mlops train`: training jobs."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 GROUP = Group("train", "Start training jobs and follow them.")
 Job = Annotated[str, typer.Argument(help="A training job's name.", show_default=False)]
 Status = Literal["InProgress", "Completed", "Failed", "Stopping", "Stopped"]
+_NO_METRICS = frozenset({"progress", "round"})
+"""What a job reports about its own course."""
 
 _COLUMNS: list[Column] = [
     Column("job", lambda item: item.job),
@@ -84,11 +87,24 @@ def start(
 
 def wait_for(session: Session, job: str) -> "TrainingJob":
     """Until it has ended; an interrupt leaves the job alone and says so."""
+    with _goes_on(job), following(session, job) as progress:
+        return session.client.training.wait(job, progress=progress)
+
+
+@contextmanager
+def _goes_on(job: str) -> Iterator[None]:
+    """Whoever stops watching, or loses the server, is told that the job does not end with that."""
+    from mlops_api.client.errors import Unreachable
+
     try:
-        with following(session, job) as progress:
-            return session.client.training.wait(job, progress=progress)
+        yield
     except KeyboardInterrupt as stop:
         stop.add_note(f"{job} goes on. Follow it: mlops train logs -f {job}\nStop it: mlops train stop {job}")
+        raise
+    except Unreachable as lost:
+        lost.add_note(
+            f"A job that runs goes on without its server. Start that again and follow: mlops train logs -f {job}"
+        )
         raise
 
 
@@ -110,7 +126,12 @@ def list_jobs(
     items = session.client.training.jobs(
         status=status, model=model, sort=sort, order=order, page_size=options.page_size(limit, everything)
     )
-    empty = "No training job here. Start one: mlops train start --dataset NAME:1 --target COLUMN --algorithm xgboost"
+    empty = options.nothing(
+        "No training job",
+        "Start one: mlops train start --dataset NAME:1 --target COLUMN --algorithm xgboost",
+        status=status,
+        model=model,
+    )
     return listing("jobs", items, _COLUMNS, limit=limit, everything=everything, empty=empty)
 
 
@@ -129,11 +150,12 @@ def logs(
 ) -> Outcome:
     """The job's log. With --json the lines come in one envelope, at the end."""
     lines = session.client.training.logs(job, follow=follow)
-    if session.json:
-        return Outcome({"job": job, "lines": list(lines)})
-    for line in lines:
-        sys.stdout.write(printable(line) + "\n")
-        sys.stdout.flush()
+    with _goes_on(job) if follow else nullcontext():
+        if session.json:
+            return Outcome({"job": job, "lines": list(lines)})
+        for line in lines:
+            sys.stdout.write(printable(line) + "\n")
+            sys.stdout.flush()
     return Outcome({"job": job})
 
 
@@ -181,7 +203,7 @@ def comparison(jobs: Sequence["TrainingJob"]) -> list[list[Any]]:
     names = list(dict.fromkeys(name for one in settings for name in one))
     rows = [[name, *(one.get(name) for one in settings)] for name in names]
     differing = [row for row in rows if any(value != row[1] for value in row[2:])]
-    metrics = sorted({name for job in jobs for name in job.metrics} - {"progress", "round"})
+    metrics = sorted({name for job in jobs for name in job.metrics} - _NO_METRICS)
     return differing + [[name, *(job.metrics.get(name) for job in jobs)] for name in metrics]
 
 
@@ -213,17 +235,28 @@ def _headline(metrics: dict[str, float]) -> str:
 def _show(printer: Printer, job: "TrainingJob") -> None:
     shown = {
         "job": job.job,
-        "status": f"{job.status} ({job.secondary_status}, {job.progress:.0%})",
+        "status": _status(job),
+        "attempt": job.attempt if job.attempt > 1 else None,
         "failure": job.failure_reason,
         "model version": job.model_version,
         "algorithm": job.algorithm,
         "dataset": f"{job.dataset}, target {job.target}",
         "excluded": ", ".join(job.exclude) or None,
-        "hyperparameters": ", ".join(f"{name}={cell(value)}" for name, value in job.hyperparameters.items()),
+        "hyperparameters": ", ".join(
+            f"{name}={'none' if value is None else cell(value)}" for name, value in job.hyperparameters.items()
+        ),
         "started": moment(job.started_at),
         "ended": moment(job.ended_at),
     }
     printer.pairs({name: value for name, value in shown.items() if value is not None})
-    if job.metrics:
+    metrics = [(name, value) for name, value in sorted(job.metrics.items()) if name not in _NO_METRICS]
+    if metrics:
         printer.line()
-        printer.table(["metric", "value"], sorted(job.metrics.items()))
+        printer.table(["metric", "value"], metrics)
+
+
+def _status(job: "TrainingJob") -> str:
+    """`InProgress (Training, 40%)`; what has ended needs no more words."""
+    if job.status == job.secondary_status:
+        return job.status
+    return f"{job.status} ({job.secondary_status}, {job.progress:.0%})"

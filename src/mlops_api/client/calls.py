@@ -7,9 +7,11 @@ from typing import Any, Literal, TypeVar
 from urllib.parse import quote
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from mlops_api.client.effects import Flow, Item, Items, Reply, Request, Send, Sleep
-from mlops_api.client.errors import ServerError, Timeout, Validation
+from mlops_api.client.errors import ServerError, Timeout, Validation, describe
+from mlops_api.client.names import not_a_name, not_a_version
 from mlops_api.domain.base import Page
 
 B = TypeVar("B", bound=BaseModel)
@@ -19,6 +21,8 @@ T = TypeVar("T")
 JSON = {"Content-Type": "application/json"}
 FIRST_POLL = 0.1
 LONGEST_POLL = 2.0
+_EXPLAINED = {"name": not_a_name, "model": not_a_name, "dataset": not_a_version, "version": not_a_version}
+"""Fields that hold a name or a version."""
 
 
 def path(*segments: str) -> str:
@@ -105,9 +109,19 @@ def checked(request: type[B], fields: Mapping[str, Any]) -> B:
         return request.model_validate(dict(fields))
     except ValidationError as error:
         errors = [
-            {"field": ".".join(map(str, one["loc"])), "message": one["msg"]} for one in error.errors(include_url=False)
+            {"field": ".".join(map(str, one["loc"])), "message": _complaint(one)}
+            for one in error.errors(include_url=False)
         ]
-        raise Validation(f"The request is not valid ({len(errors)} complaint(s)).", errors=errors) from error
+        detail = describe(errors[0]) if len(errors) == 1 else f"The request is not valid: {len(errors)} complaints."
+        raise Validation(detail, errors=errors) from error
+
+
+def _complaint(error: ErrorDetails) -> str:
+    """Pydantic's message, except where it would show a regular expression."""
+    if error["type"] not in ("string_pattern_mismatch", "string_too_long"):
+        return error["msg"]
+    explain = _EXPLAINED.get(str(error["loc"][-1]))
+    return explain(error["input"]) if explain else error["msg"]
 
 
 def _call(request: Request, answer: type[B]) -> Flow[B]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from mlops_api.client import calls, downloads, uploads
 from mlops_api.client.effects import Flow, Items
 from mlops_api.client.errors import Validation
+from mlops_api.client.names import slug
 from mlops_api.client.resource import M, Resource, listing, operation
 from mlops_api.client.sources import Table, open_source
 from mlops_api.domain.datasets import DatasetPage, DatasetStatus, DatasetSummary, DatasetVersion
@@ -114,16 +115,17 @@ def _validated(version: str, timeout: float | None) -> Flow[DatasetVersion]:
 
 
 def _refused(dataset: DatasetVersion) -> Validation:
+    count, warnings = dataset.quality.violation_count, dataset.quality.warnings
     return Validation(
-        f"{dataset.version} was refused: {dataset.quality.violation_count} violation(s).",
+        f"{dataset.version} was refused: {count} violation{'s' * (count != 1)}.",
         errors=[finding.model_dump(exclude_none=True) for finding in dataset.quality.violations],
-        extra={"version": dataset.version},
+        extra={"version": dataset.version, "warnings": [item.model_dump(exclude_none=True) for item in warnings]},
     )
 
 
 def _name_of(table: Table) -> str:
     if isinstance(table, str | os.PathLike):
-        return "-".join("".join(c if c.isascii() and c.isalnum() else " " for c in _stem(Path(table))).split())
+        return slug(_stem(Path(table)))
     raise Validation("Say which dataset this is a version of: name='flights'.")
 
 

@@ -60,7 +60,10 @@ def target_path(to: str | os.PathLike[str] | None, default_name: str, *, overwri
     place = Path(to) if to is not None else Path()
     target = place / default_name if place.is_dir() else place
     if target.exists() and not overwrite:
-        raise Conflict(f"{target} exists already. Choose another name, or overwrite it (overwrite=True, --force).")
+        raise Conflict(
+            f"{target} exists already. Write elsewhere with --to PATH, or overwrite it with --force "
+            "(in Python: to=PATH, overwrite=True)."
+        )
     return target
 
 

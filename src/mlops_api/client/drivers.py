@@ -75,7 +75,7 @@ class Blocking:
             while True:
                 try:
                     outcome = self._perform(effect)
-                except Exception as error:  # noqa: BLE001 - handed to the flow, which raises what it does not handle
+                except BaseException as error:  # noqa: BLE001 - handed to the flow, which raises what it does not handle
                     effect = flow.throw(error)
                 else:
                     effect = flow.send(outcome)
@@ -164,7 +164,7 @@ class Awaiting:
             while True:
                 try:
                     outcome = await self._perform(effect)
-                except Exception as error:  # noqa: BLE001 - handed to the flow, which raises what it does not handle
+                except BaseException as error:  # noqa: BLE001 - handed to the flow, which raises what it does not handle
                     effect = flow.throw(error)
                 else:
                     effect = flow.send(outcome)

@@ -13,6 +13,7 @@ MLOpsError
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -46,7 +47,7 @@ class MLOpsError(Exception):
 
     def __str__(self) -> str:
         """The detail, and what `errors` add to it: the first ten, and how many there are."""
-        news = [error for error in self.errors if str(error.get("message")) not in self.detail or "row" in error]
+        news = [error for error in self.errors if not _is_told(error, self.detail)]
         rest = [f"  and {len(news) - 10} more"] if len(news) > 10 else []
         return "\n".join([self.detail, *(f"  {line}" for line in map(describe, news[:10])), *rest])
 
@@ -103,6 +104,16 @@ _BY_STATUS: dict[int, type[MLOpsError]] = {
     422: Validation,
     429: ServerError,
 }
+
+
+def _is_told(error: Mapping[str, Any], detail: str) -> bool:
+    """The detail holds the message already, with its place: many rows may have the same complaint."""
+    row, column = error.get("row"), error.get("column")
+    return (
+        str(error.get("message")) in detail
+        and (row is None or re.search(rf"\brow {row}\b", detail) is not None)
+        and (column is None or str(column) in detail)
+    )
 
 
 def describe(error: Mapping[str, Any]) -> str:

@@ -57,10 +57,15 @@ def finish(source: Source, created: CreatedDataset, progress: Progress | None) -
         return (yield from calls.write("POST", url, DatasetSummary, CompleteUpload(parts=parts)))
     except MLOpsError as error:
         error.extra.setdefault("version", created.version)
-        error.add_note(
-            f"Parts that arrived are kept; go on with resume={created.version!r} (--resume {created.version})."
-        )
+        error.add_note(_resume_hint(created.version))
         raise
+    except KeyboardInterrupt as stop:
+        stop.add_note(_resume_hint(created.version))
+        raise
+
+
+def _resume_hint(version: str) -> str:
+    return f"Parts that arrived are kept; go on with resume={version!r} (mlops data upload FILE --resume {version})."
 
 
 def _send_parts(source: Source, version: str, upload: Upload, progress: Progress | None) -> Flow[list[CompletedPart]]:

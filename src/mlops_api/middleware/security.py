@@ -12,6 +12,8 @@ from mlops_api.services.identity import Identity
 
 COOKIE = "mlops_token"
 OPEN_PATHS = frozenset({"/health/live", "/health/ready", "/favicon.ico"})
+_LINKED = {"/": b"/ui/", "/ui/": b"/ui/", "/docs": b"/docs"}
+"""Pages that a token link opens, and where each leads without its token."""
 _IDLE_SECONDS = 30.0
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _HOST = re.compile(r"(?P<name>\[[0-9a-fA-F:.]+\]|[a-zA-Z0-9.-]+)(:[0-9]{1,5})?")
@@ -51,7 +53,7 @@ class HostCheck:
 
 
 class Authentication:
-    """A bearer token, or the cookie that the token link set. `/?token=...` sets the cookie and redirects.
+    """A bearer token, or the cookie that the token link set. `/docs?token=...` sets the cookie and redirects.
 
     An identity that takes no tokens is asked about the request itself, and about nothing a client can write in it.
     """
@@ -67,7 +69,7 @@ class Authentication:
             return
         link = _link_token(scope) if self._identity.takes_tokens else None
         if link is not None and self._identity.identify(scope, link) is not None:
-            await send_body(send, 303, b"", [(b"location", b"/ui/"), (b"set-cookie", _cookie(link))])
+            await send_body(send, 303, b"", [(b"location", _LINKED[scope["path"]]), (b"set-cookie", _cookie(link))])
             return
         token = (_bearer(scope) or _cookie_token(scope)) if self._identity.takes_tokens else None
         principal = self._identity.identify(scope, token)
@@ -175,7 +177,7 @@ def _cookie_token(scope: Scope) -> str | None:
 
 
 def _link_token(scope: Scope) -> str | None:
-    if scope["method"] != "GET" or scope["path"] not in ("/", "/ui/"):
+    if scope["method"] != "GET" or scope["path"] not in _LINKED:
         return None
     found = parse_qs(bytes(scope.get("query_string", b"")).decode("latin-1")).get("token")
     return found[0] if found else None

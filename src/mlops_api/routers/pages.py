@@ -13,9 +13,16 @@ _DOCS = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>MLO
 </body></html>"""
 _START = """window.onload = () => SwaggerUIBundle({url: "/openapi.json", dom_id: "#docs", deepLinking: true});"""
 _UI = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>MLOps</title></head><body>
-<h1>MLOps</h1><p>The web page is not part of this build. The API is here:</p>
-<ul><li><a href="/docs">API documentation</a></li><li><a href="/dashboard/stats">Dashboard figures</a></li>
-<li><a href="/models">Models</a></li><li><a href="/training/jobs">Training jobs</a></li></ul></body></html>"""
+<h1>MLOps</h1><p>The server is running. Work with it from a shell, in the folder where it was started:</p>
+<pre>mlops data upload FILE --name NAME
+mlops train start --dataset NAME:1 --target COLUMN --algorithm xgboost --wait
+mlops models approve NAME:1 --deploy --wait
+mlops predict NAME --json '{"COLUMN": 1}'
+mlops stats</pre>
+<p><code>mlops --help</code> lists every command. From a program:</p>
+<ul><li><a href="/docs">API documentation</a>, where calls can be tried</li>
+<li><a href="/dashboard/stats">Dashboard figures</a>, <a href="/datasets">datasets</a>,
+<a href="/training/jobs">training jobs</a> and <a href="/models">models</a> as JSON</li></ul></body></html>"""
 _ASSETS = {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css"}
 
 

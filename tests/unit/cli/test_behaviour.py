@@ -19,7 +19,7 @@ START = ["train", "start", "--dataset", "flights:1", "--target", "late", "--algo
 
 @pytest.mark.parametrize(
     ("status", "code"),
-    [(400, 4), (401, 1), (403, 1), (404, 3), (409, 4), (413, 4), (415, 4), (422, 4), (500, 1), (507, 1)],
+    [(400, 4), (403, 1), (404, 3), (409, 4), (413, 4), (415, 4), (422, 4), (500, 1), (507, 1)],
 )
 def test_exit_codes(api: CannedApi, mlops, status, code) -> None:
     problem = {"detail": "why", "request_id": "r-1", "errors": [{"row": 2, "column": "x", "message": "bad"}]}
@@ -210,7 +210,7 @@ def test_off_a_terminal_each_change_of_state_is_a_line(api: CannedApi, mlops, mo
     code, _, err = mlops(*START, "--wait")
     assert code == 0
     assert [line.partition(": ")[2] for line in err.splitlines()] == [
-        "InProgress Downloading", "InProgress Training", "InProgress Uploading", "Completed Completed",
+        "InProgress Downloading", "InProgress Training", "InProgress Uploading", "Completed",
     ]  # fmt: skip
     phases = iter(["Training"])
     assert mlops(*START, "--wait", "-q")[2] == ""
@@ -313,6 +313,10 @@ def test_the_doctor_knows_what_is_missing(mlops, monkeypatch, tmp_path) -> None:
     code, out, _ = mlops("doctor", "--json")
     checks = {check["name"]: check["verdict"] for check in json.loads(out)["data"]["checks"]}
     assert (code, checks["server"], checks["ML libraries"]) == (5, "failed", "ok")
+    (tmp_path / "mlops-data").mkdir()
+    (tmp_path / "mlops-data" / "server.json").write_text('{"url": "http://127.0.0.1:9", "token": "t", "pid": 1}')
+    checks = json.loads(mlops("doctor", "--json")[1])["data"]["checks"]
+    assert [check["name"] for check in checks][-2:] == ["disk", "server"]
     monkeypatch.setattr("mlops_api.cli.doctor._ML_PACKAGES", ("numpy", "no-such-package"))
     code, out, _ = mlops("doctor")
     assert code == 1
@@ -323,4 +327,219 @@ def test_the_doctor_sees_a_wrong_token(api: CannedApi, mlops, monkeypatch) -> No
     monkeypatch.setenv("MLOPS_TOKEN", "wrong")
     code, out, _ = mlops("doctor")
     assert code == 1
-    assert "wrong token" in out
+    assert "Wrong token: the server refused the one from MLOPS_TOKEN." in out
+
+
+@pytest.mark.parametrize(
+    ("words", "environ", "source"),
+    [(["--token", "x"], "y", "from --token"), ([], "y", "from MLOPS_TOKEN"), ([], "", "No token was sent")],
+)
+def test_a_refused_token_is_named_and_the_right_one_located(
+    api: CannedApi, mlops, monkeypatch, words, environ, source
+) -> None:
+    monkeypatch.setenv("MLOPS_TOKEN", environ)
+    code, out, err = mlops("data", "list", *words)
+    assert (code, out) == (1, "")
+    assert source in err
+    assert "server.json in the data folder" in err
+    assert json.loads(mlops("data", "list", *words, "--json")[1])["error"]["status"] == 401
+
+
+def test_the_server_file_of_a_folder_may_hold_an_old_token(api: CannedApi, mlops, tmp_path: Path) -> None:
+    (tmp_path / "server.json").write_text(json.dumps({"url": api.url, "token": "old", "pid": 1}))
+    assert "from server.json" in mlops("data", "list", "--data-dir", str(tmp_path))[2]
+
+
+@pytest.mark.parametrize("url", ["foo", "127.0.0.1:8000", "ftp://x", "http://", "http://h:port"])
+def test_an_address_that_is_none_is_said_to_be_none(mlops, monkeypatch, url) -> None:
+    monkeypatch.setenv("MLOPS_URL", url)
+    code, _, err = mlops("data", "list")
+    assert code == 5
+    assert f"MLOPS_URL {url!r} is not a valid URL" in err
+    assert f"the address {url!r} is not a valid URL" in mlops("data", "list", "--url", url)[2]
+
+
+def test_no_command_is_a_wish_for_help(mlops) -> None:
+    code, out, err = mlops()
+    assert code in (0, 2)
+    assert "Usage: mlops" in out + err
+    assert "demo" in out + err
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["--json", "data", "list"],
+        ["-o", "json", "data", "list"],
+        ["--quiet", "--json", "data", "list", "--limit", "3"],
+        ["--json", "predict", "flights", "--rows", "{}"],
+    ],
+)
+def test_common_options_may_come_first(api: CannedApi, mlops, line) -> None:
+    code, out, err = mlops(*line)
+    assert (code, err) == (0, "")
+    assert json.loads(out)["schema_version"] == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "words", "said"),
+    [
+        ("/datasets", ["data", "list", "--status", "Rejected"], "No dataset with status Rejected."),
+        ("/datasets", ["data", "list"], "No dataset yet. Upload one: mlops data upload FILE --name NAME"),
+        ("/models", ["models", "list", "--model", "m", "--status", "Approved"],
+         "No model version with model m and status Approved."),
+        ("/training/jobs", ["train", "list", "--model", "m"], "No training job with model m."),
+        ("/inference/batch", ["batch", "list", "--status", "Failed"], "No batch job with status Failed."),
+    ],
+)  # fmt: skip
+def test_an_empty_list_says_which_filter_left_nothing(api: CannedApi, mlops, path, words, said) -> None:
+    api.on("GET", path, {name: [] for name in ("datasets", "models", "jobs", "transform_jobs")})
+    assert mlops(*words) == (0, "", said + "\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "suggestion"),
+    [("Flüge 2024", "Fluge-2024"), ("a_b.c", "a-b-c"), ("--", "flights"), ("x" * 60, "x" * 48), ("a--b", "a-b")],
+)
+def test_a_bad_name_is_explained_and_a_good_one_proposed(api: CannedApi, mlops, tmp_path, name, suggestion) -> None:
+    (tmp_path / "t.csv").write_text("a\n1\n")
+    code, _, err = mlops("data", "upload", "t.csv", f"--name={name}")
+    assert code == 4
+    assert "letters, digits and single hyphens between them, at most 48 characters" in err
+    assert f"such as {suggestion}." in err
+    assert "pattern" not in err
+    assert len(err.splitlines()) == 1
+
+
+def test_a_bad_version_is_explained_too(api: CannedApi, mlops) -> None:
+    code, _, err = mlops("train", "start", "--dataset", "flights", "--target", "t", "--algorithm", "xgboost")
+    assert code == 4
+    assert "'flights' is not a version. Write name:number or name:alias, such as flights:1." in err
+
+
+@pytest.mark.parametrize("target", ["missing.csv", "."])
+def test_rows_that_cannot_be_read(api: CannedApi, mlops, target) -> None:
+    code, _, err = mlops("predict", "flights", "--file", target)
+    assert code == 4
+    assert f"Cannot read {target}:" in err
+    assert "Errno" not in err
+
+
+def test_verbose_keeps_the_traceback_for_what_nobody_expected(api: CannedApi, mlops, monkeypatch) -> None:
+    api.on("POST", "/inference/predict", (422, {"detail": "no"}))
+    assert "Traceback" not in mlops("predict", "flights", "--rows", "{}", "-v")[2]
+    monkeypatch.setattr("mlops_api.client.models._get", lambda _: 1 / 0)
+    assert "ZeroDivisionError" in mlops("models", "show", "m:1")[2]
+
+
+def test_a_complaint_is_told_once(api: CannedApi, mlops) -> None:
+    errors = [{"row": 0, "column": "a", "message": "unknown column"},
+              {"row": 10, "column": "a", "message": "unknown column"}]  # fmt: skip
+    problem = {"detail": 'row 0: column "a": unknown column (and 1 more)', "errors": errors}
+    api.on("POST", "/inference/predict", (422, problem))
+    assert mlops("predict", "flights", "--rows", "{}")[2].splitlines() == [
+        'mlops predict: row 0: column "a": unknown column (and 1 more)', "  row 10, column a: unknown column",
+    ]  # fmt: skip
+    api.on("POST", "/inference/predict", (422, {"detail": "no rows", "errors": [{"row": None, "message": "no rows"}]}))
+    assert mlops("predict", "flights", "--rows", "{}")[2] == "mlops predict: no rows\n"
+
+
+def test_a_refused_upload_shows_its_warnings_too(api: CannedApi, mlops, tmp_path: Path) -> None:
+    (tmp_path / "flights.csv").write_text("a,b\n1,2\n")
+    quality = {"violations": [{"code": "ragged_row", "message": "3 cells, not 2", "row": 7}], "violation_count": 1,
+               "warnings": [{"code": "constant_column", "message": "one value", "column": "a"}]}  # fmt: skip
+    api.on("GET", "/datasets/flights:1", samples.dataset().model_dump() | {"status": "Rejected", "quality": quality})
+    code, _, err = mlops("data", "upload", "flights.csv")
+    assert code == 4
+    assert err.splitlines()[1:] == [
+        "mlops data upload: flights:1 was refused: 1 violation.", "  row 7: 3 cells, not 2",
+        "  warning: column a: one value",
+    ]  # fmt: skip
+
+
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("mlops_api.client.sources.Source.sha256", "Nothing has been sent yet"),
+        ("mlops_api.client.sources.Source.read", "mlops data upload FILE --resume flights:1"),
+        ("mlops_api.client.datasets._validated", "its validation goes on. See how it went: mlops data show flights:1"),
+    ],
+)
+def test_an_interrupted_upload_says_how_to_go_on(api, mlops, tmp_path, monkeypatch, target, said) -> None:
+    (tmp_path / "flights.csv").write_text("a,b\n1,2\n")
+    monkeypatch.setattr(target, interrupted)
+    code, _, err = mlops("data", "upload", "flights.csv")
+    assert code == 130
+    assert said in err
+    assert err.count("Interrupted.") == 1
+
+
+@pytest.mark.parametrize("line", [["train", "logs", "-f", "job-1"], [*START, "--wait"]])
+def test_a_server_that_goes_away_leaves_the_job(api: CannedApi, mlops, monkeypatch, line) -> None:
+    from mlops_api.client.errors import Unreachable
+
+    def gone(_: object) -> None:
+        raise Unreachable("nobody answers")
+
+    api.on("GET", "/training/jobs/.*", gone)
+    monkeypatch.setattr("mlops_api.client.calls.get", lambda *_, **__: gone(_))
+    code, _, err = mlops(*line)
+    assert code == 5
+    assert "A job that runs goes on without its server." in err
+    assert "mlops train logs -f " in err
+
+
+def test_a_job_is_shown_without_its_own_course_and_with_its_second_attempt(api: CannedApi, mlops) -> None:
+    metrics = {"validation:auc": 0.7, "progress": 1.0, "round": 3.0}
+    api.on("GET", "/training/jobs/.*", samples.job(metrics=metrics, attempt=2, hyperparameters={"depth": None}))
+    lines = [line.split() for line in mlops("train", "show", "job-1")[1].splitlines()]
+    assert ["status", "Completed"] in lines
+    assert ["attempt", "2"] in lines
+    assert ["hyperparameters", "depth=none"] in lines
+    assert not [line for line in lines if line[:1] in (["progress"], ["round"])]
+    api.on("GET", "/training/jobs/.*", samples.job())
+    assert "attempt" not in mlops("train", "show", "job-1")[1]
+
+
+def test_figures_are_for_reading(api: CannedApi, mlops) -> None:
+    figures = {"models": (26061, "bytes"), "requests": (1, "requests since start"), "failed": (0, "requests"),
+               "training": (1.0849, "seconds in 30 days"), "long": (4711.3, "seconds")}  # fmt: skip
+    storage = {name: {"value": value, "unit": unit, "path": "/x"} for name, (value, unit) in figures.items()}
+    api.on("GET", "/dashboard/stats", samples.stats().model_dump() | {"storage": storage})
+    out = mlops("stats")[1]
+    for text in ("26.1 kB", "1 request since start", "0 requests", "1.1 seconds in 30 days", "4711 seconds"):
+        assert f"  {text} " in out
+
+
+def test_a_preview_has_short_times_and_plain_booleans(api: CannedApi, mlops) -> None:
+    row = [True, "2013-01-01T00:00:00", "2013-01-01T05:15:00Z", "T", 1.5, None]
+    api.on("GET", "/datasets/.*/preview", {"columns": list("abcdef"), "rows": [row]})
+    assert mlops("data", "preview", "m:1")[1].splitlines()[1].split("  ") == [
+        "true", "2013-01-01", "2013-01-01 05:15:00Z", "T", "1.5", "-",
+    ]  # fmt: skip
+
+
+def test_a_profile_names_the_most_frequent_numbers(api: CannedApi, mlops) -> None:
+    def column(*histogram: tuple[float, float, int]) -> dict:
+        buckets = [{"lower": low, "upper": high, "count": count} for low, high, count in histogram]
+        numeric = {"min": 0, "max": 9, "mean": 1, "std": 1, "quantiles": {}, "histogram": buckets}
+        return {"name": "x", "type": "numeric", "missing": 0, "distinct": 2, "numeric": numeric}
+
+    columns = [column((1, 1, 3), (2, 2, 7)), column((0, 4.5, 6), (4.5, 9, 4))]
+    api.on("GET", "/datasets/.*/profile", {"rows": 10, "columns": columns})
+    _, _, values, ranges = mlops("data", "profile", "m:1")[1].splitlines()
+    assert values.endswith("2 (70.0 %), 1 (30.0 %)")
+    assert ranges.endswith("0 to 4.5 (60.0 %)")
+
+
+def test_a_download_does_not_overwrite_and_names_the_options(api: CannedApi, mlops, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("mine")
+    code, _, err = mlops("data", "download", "flights:1", "--to", "taken")
+    assert code == 4
+    assert "--to" in err
+    assert "--force" in err
+    assert (tmp_path / "taken").read_text() == "mine"

@@ -1,12 +1,16 @@
 """`mlops up` and `mlops demo`, for real: processes, sockets, files."""
 
 import json
+import re
+import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from pathlib import Path
 
+import httpx
 import pytest
 
 from mlops_api.client import MLOps
@@ -76,3 +80,43 @@ def demo(folder: Path, time: int) -> None:
     results = Path(data["batch"]["path"]).read_text().splitlines()
     assert len(results) - 1 == data["batch"]["rows"] == 65_470
     assert data["batch"]["failed_rows"] == 0
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_ending_the_server_on_request_is_no_failure(folder: Path, how: signal.Signals) -> None:
+    command = [*MLOPS, "up", "--data-dir", str(folder), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stderr is not None
+            told = "".join(iter(server.stderr.readline, "Press Ctrl-C to end.\n"))
+            link = re.search(r"http://\S+/docs\?token=\S+", told)
+            assert link, told
+            with httpx.Client(follow_redirects=True) as browser:
+                page = browser.get(link[0])
+                assert (page.status_code, page.url.path, page.url.query) == (200, "/docs", b"")
+                assert browser.get(page.url.join("/openapi.json")).status_code == 200
+            server.send_signal(how)
+            assert server.wait(30) == 0
+            assert server.stderr.read().splitlines()[-1] == "Stopped."
+        finally:
+            server.kill()
+
+
+def test_a_port_that_is_taken_names_a_free_one(folder: Path) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = taken.getsockname()[1]
+        up = [*MLOPS, "up", "--data-dir", str(folder), "--port", str(port)]
+        run = subprocess.run(up, capture_output=True, text=True, timeout=60, check=False)
+    assert run.returncode == 2
+    assert re.search(rf"Port {port} is taken\. (\d+) is free: mlops up --port \1$", run.stderr, re.MULTILINE)
+
+
+def test_a_file_is_no_data_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file", tmp_path / "file" / "below"):
+        run = subprocess.run(
+            [*MLOPS, "up", "--data-dir", str(path)], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert run.returncode == 2
+        assert "cannot be the data folder" in run.stderr
+        assert "Traceback" not in run.stderr

@@ -60,6 +60,12 @@ def test_the_link_sets_a_cookie_that_scripts_cannot_read_and_drops_the_token_fro
     assert followed.status == 200
 
 
+def test_the_link_may_lead_to_the_api_docs(here: World) -> None:
+    answer = raw(here.app(), "GET", "/docs", (("host", HOST),), query=f"token={TOKEN}")
+    assert (answer.status, answer.headers["location"]) == (303, "/docs")
+    assert answer.headers["set-cookie"].startswith(f"mlops_token={TOKEN};")
+
+
 @pytest.mark.parametrize("query", ["token=wrong", "token=", "token=%FF", f"toke={TOKEN}"])
 def test_a_wrong_link_is_refused(here: World, query: str) -> None:
     assert raw(here.app(), "GET", "/", (("host", HOST),), query=query).status == 401
