@@ -13,7 +13,7 @@ from types import ModuleType
 
 from bench import accuracy, batch, overhead, predict, preprocess, records, startup
 from bench.figure import Row
-from bench.server import Failed
+from bench.program import Failed
 from bench.table import table
 from bench.world import World
 from mlops_api.client import MLOpsError

@@ -3,7 +3,7 @@
 import time
 
 from bench.figure import Row, Samples, informational
-from bench.server import Failed
+from bench.program import Failed
 from bench.world import ALGORITHMS, World
 
 NAME = "batch"

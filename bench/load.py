@@ -18,7 +18,7 @@ from typing import Any, cast
 import uvloop
 
 from bench.figure import Samples
-from bench.server import ROOT, Failed, environment
+from bench.program import ROOT, Failed, environment
 
 _DEADLINE = 60.0
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.server import ROOT, Failed, environment
+from bench.program import ROOT, Failed, environment
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench.figure import Row, Samples, at_most, informational
 from bench.load import Load, Plan, run
-from bench.server import Failed
+from bench.program import Failed
 from bench.startup import bare_app
 from bench.world import ALGORITHMS, FLIGHTS, World
 

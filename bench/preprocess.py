@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.figure import Row, Samples, informational
 from bench.measured import Measured, run
-from bench.server import Failed
+from bench.program import Failed
 from bench.tables import mixed, write_csv
 from bench.world import World
 from mlops_contracts.dataset import PreprocessConfig

@@ -4,7 +4,8 @@ import subprocess
 import sys
 
 from bench.figure import Row, Samples, at_most, informational
-from bench.server import ROOT, Program, Server, environment, free_port
+from bench.program import ROOT, Program, environment, free_port
+from bench.server import Server
 from bench.world import World
 
 NAME = "startup"

@@ -7,7 +7,8 @@ from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 
-from bench.server import ROOT, Server
+from bench.program import ROOT
+from bench.server import Server
 from mlops_api.client import MLOps
 from mlops_api.domain.training import TrainingJob
 

@@ -10,7 +10,7 @@ from bench import __main__ as program
 from bench import predict, records, startup
 from bench.figure import Row, Samples, at_most, informational
 from bench.load import Plan, run
-from bench.server import Failed
+from bench.program import Failed
 from bench.table import table
 from bench.tables import CATEGORICAL, NUMERIC, TARGET, mixed
 from bench.world import World
