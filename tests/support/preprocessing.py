@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mlops_contracts.dataset import DatasetReport, Finding, Preview, Profile
+from training.missing import is_missing_text
 from training.numbers import WHITESPACE
 from training.paths import MlPaths
 from training.preprocess.job import run
 from training.preprocess.limits import Limits
-from training.preprocess.plan import MISSING_TOKENS
 
 
 @dataclass(frozen=True)
@@ -119,8 +119,10 @@ def assert_same_cell(typed: Any, given: str, decimal: str, place: tuple[int, str
     trimmed = given.strip(WHITESPACE)
     where = (*place, typed, given)
     if typed is None:
-        assert trimmed in ("", *MISSING_TOKENS), where
-    elif isinstance(typed, bool):
+        assert is_missing_text(given), where
+        return
+    assert not is_missing_text(given), where
+    if isinstance(typed, bool):
         assert trimmed.lower() == str(typed).lower(), where
     elif isinstance(typed, int):
         assert int(trimmed) == typed, where

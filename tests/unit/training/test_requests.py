@@ -16,9 +16,7 @@ from hypothesis import strategies as st
 from mlops_contracts.bundle import Feature
 from training.complaints import BadRows, MalformedBody, RequestError, TooManyRows, UnsupportedType
 from training.features import codes
-from training.missing import MISSING_TEXTS
 from training.numbers import parse_number
-from training.preprocess.plan import MISSING_TOKENS
 from training.requests import Parsed, RequestParser
 
 FEATURES = (
@@ -196,10 +194,6 @@ def test_parquet_types_that_cannot_fit():
 )
 def test_wrong_numbers_in_csv(cell, message):
     assert complaints(f"1,2,true,AA,1\n{cell},2,true,AA,1\n".encode(), CSV) == [(1, "dep_hour", message)]
-
-
-def test_missing_texts_are_those_of_preprocessing():
-    assert {"", *(token.lower() for token in MISSING_TOKENS)} == MISSING_TEXTS
 
 
 @pytest.mark.parametrize("cell", ["", "  ", "\t", " NA ", "n/a", "NULL", "None", " #N/a", "nAn"])
