@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from mlops_api.domain.errors import Invalid, PlatformError
+from mlops_api.domain.naming import rule_of
 from mlops_api.middleware.asgi import problem
 from mlops_api.middleware.request_log import RequestLog
 from mlops_api.middleware.security import OPEN_PATHS, Authentication, BodyCap, HostCheck
@@ -108,9 +109,13 @@ async def _platform_error(request: Request, error: PlatformError) -> Response:
 
 async def _validation_error(request: Request, error: RequestValidationError) -> Response:
     """FastAPI's complaints without the input: it may be large, and it may be a secret."""
-    complaints = [{"field": _field(item["loc"]), "message": item["msg"]} for item in error.errors()[:100]]
+    complaints = [{"field": _field(item["loc"]), "message": _message(item)} for item in error.errors()[:100]]
     detail = f"{complaints[0]['field']}: {complaints[0]['message']}" if complaints else "Invalid request."
     return await _platform_error(request, Invalid(detail, complaints))
+
+
+def _message(complaint: dict[str, Any]) -> str:
+    return rule_of(complaint.get("ctx", {}).get("pattern")) or str(complaint["msg"])
 
 
 def _field(place: Sequence[str | int]) -> str:

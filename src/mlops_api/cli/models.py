@@ -162,19 +162,23 @@ def _decided(session: Session, found: "ModelVersion", *, wait: bool = False) -> 
 
 
 def _show_short(printer: Printer, found: "ModelVersion") -> None:
+    printer.pairs(_standing(found))
+
+
+def _standing(found: "ModelVersion") -> dict[str, Any]:
     shown = {
         "version": found.version,
         "status": found.approval_status,
         "aliases": ", ".join(found.aliases) or None,
         "endpoint": found.deployment,
     }
-    printer.pairs({name: value for name, value in shown.items() if value is not None})
+    return {name: value for name, value in shown.items() if value is not None}
 
 
 def _show(printer: Printer, found: "ModelVersion") -> None:
-    _show_short(printer, found)
     printer.pairs(
         {
+            **_standing(found),
             "algorithm": f"{found.algorithm}, {found.problem_type}, target {found.target}",
             "dataset": found.dataset,
             "job": found.training_job,
@@ -195,7 +199,8 @@ def _show(printer: Printer, found: "ModelVersion") -> None:
     if found.decisions:
         printer.line()
         printer.table(
-            ["when", "who", "what", "comment"], [[moment(d.at), d.by, d.action, d.comment] for d in found.decisions]
+            ["when", "who", "what", "comment"],
+            [[moment(d.at), d.by, d.action, d.comment or None] for d in found.decisions],
         )
 
 

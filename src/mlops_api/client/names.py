@@ -2,6 +2,8 @@
 
 import unicodedata
 
+from mlops_api.domain.naming import NAME_RULE, VERSION_RULE
+
 LONGEST = 48
 
 
@@ -14,13 +16,10 @@ def slug(text: str) -> str:
 
 def not_a_name(text: str) -> str:
     suggestion = slug(text) or "flights"
-    return (
-        f"{text[:80]!r} is not a name. A name has letters, digits and single hyphens between them, "
-        f"at most {LONGEST} characters, such as {suggestion}."
-    )
+    return f"{text[:80]!r} is not a name: {NAME_RULE}, such as {suggestion}."
 
 
 def not_a_version(text: str) -> str:
     name, _, rest = text.partition(":")
     suggestion = f"{slug(name) or 'flights'}:{rest if rest.isdigit() else 1}"
-    return f"{text[:80]!r} is not a version. Write name:number or name:alias, such as {suggestion}."
+    return f"{text[:80]!r} is not a version: {VERSION_RULE}, such as {suggestion}."

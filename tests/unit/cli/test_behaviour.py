@@ -414,7 +414,7 @@ def test_a_bad_name_is_explained_and_a_good_one_proposed(api: CannedApi, mlops, 
 def test_a_bad_version_is_explained_too(api: CannedApi, mlops) -> None:
     code, _, err = mlops("train", "start", "--dataset", "flights", "--target", "t", "--algorithm", "xgboost")
     assert code == 4
-    assert "'flights' is not a version. Write name:number or name:alias, such as flights:1." in err
+    assert "'flights' is not a version: write name:number or name:alias, such as flights:1." in err
 
 
 @pytest.mark.parametrize("target", ["missing.csv", "."])
