@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from mlops_contracts.dataset import Column, DatasetReport, PreprocessConfig, Profile
+from mlops_contracts.dataset import Column, DatasetReport, Finding, PreprocessConfig, Profile
 from training.failure import JobError
 from training.paths import MlPaths
 from training.preprocess.engine import STAGED, Engine
@@ -82,7 +82,7 @@ def run(paths: MlPaths, environ: Mapping[str, str] | None = None, limits: Limits
             _check_digest(verdict, config)
             _examine(raw, scratch, paths.output, verdict, limits)
         except Refused as refused:
-            verdict.findings.add(refused.finding)
+            _stop(verdict, refused.finding)
     report = verdict.report()
     write_json(paths.output / DATASET, report)
     return report
@@ -115,6 +115,14 @@ def _scratch(paths: MlPaths) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _stop(verdict: Verdict, finding: Finding) -> None:
+    """Add what ended the reading; the verdict's rows are those in front of it."""
+    if finding.row:
+        verdict.rows = finding.row - 1
+        finding = finding.model_copy(update={"message": f"{finding.message} Reading stopped there."})
+    verdict.findings.add(finding)
+
+
 def _check_digest(verdict: Verdict, config: PreprocessConfig) -> None:
     if verdict.sha256 != config.sha256:
         raise Refused(
@@ -126,10 +134,13 @@ def _check_digest(verdict: Verdict, config: PreprocessConfig) -> None:
 def _examine(raw: Path, scratch: Path, output: Path, verdict: Verdict, limits: Limits) -> None:
     plain = unpack(raw, scratch, limits)
     verdict.format = table_format(plain)
-    if verdict.format == "parquet":
-        staged = stage_parquet(plain, scratch, verdict.findings, limits)
-    else:
-        staged = _staged_text(plain, scratch, verdict, limits)
+    staged = (
+        stage_parquet(plain, scratch, verdict.findings, limits)
+        if verdict.format == "parquet"
+        else _staged_text(plain, scratch, verdict, limits)
+    )
+    if staged is None:
+        return
     verdict.rows = staged.rows
     if verdict.findings.count:
         return
@@ -139,19 +150,15 @@ def _examine(raw: Path, scratch: Path, output: Path, verdict: Verdict, limits: L
             _accept(engine, staged, columns, output, verdict)
 
 
-def _staged_text(plain: Path, scratch: Path, verdict: Verdict, limits: Limits) -> Staged:
+def _staged_text(plain: Path, scratch: Path, verdict: Verdict, limits: Limits) -> Staged | None:
+    """None when the text cannot be read; why is among the findings."""
     try:
         text = survey(plain, scratch, limits)
     except Refused as refused:
-        verdict.findings.add(placed(refused, plain, scratch))
-        return Staged(plain, (), (), 0, ())
+        _stop(verdict, placed(refused, plain, scratch))
+        return None
     verdict.encoding = text.encoding
-    if text.encoding == LEGACY:
-        verdict.findings.warn(
-            "encoding",
-            "The text is not UTF-8 and was read as Windows-1252 (Latin-1). Check accented letters in the preview, or "
-            "save the table as UTF-8.",
-        )
+    _warn_encoding(text.encoding, verdict.findings)
     found = sniffed(text)
     verdict.delimiter = found.delimiter
     if found.rivals:
@@ -161,6 +168,20 @@ def _staged_text(plain: Path, scratch: Path, verdict: Verdict, limits: Limits) -
             "row evenly too. Check the preview, or quote the fields.",
         )
     return stage_text(text, found.delimiter, scratch, verdict.findings, limits)
+
+
+def _warn_encoding(encoding: str, findings: Findings) -> None:
+    if encoding in ("utf-8", "utf-8-sig"):
+        return
+    name, check = (
+        ("Windows-1252 (Latin-1)", "Check accented letters in the preview, or save the table as UTF-8")
+        if encoding == LEGACY
+        else (
+            f"{encoding.upper()}, as its first bytes say",
+            "Save the table as UTF-8: online prediction reads no other",
+        )
+    )
+    findings.warn("encoding", f"The text is not UTF-8 and was read as {name}. {check}.")
 
 
 def _accept(engine: Engine, staged: Staged, columns: list[ColumnPlan], output: Path, verdict: Verdict) -> None:

@@ -163,6 +163,15 @@ class Plan:
             f"WHERE NOT {self.present(cells)} AND c{cells.place} <> '' GROUP BY 1 ORDER BY n DESC, token"
         )
 
+    def padded(self, table: str, cells: Cells) -> str:
+        """One row: how many cells have spaces around them, how many values differ by these alone, and one such cell."""
+        column, text = f"c{cells.place}", self.text(cells)
+        differs = f"{column} <> {text}"
+        return (
+            f"SELECT {_count(differs)}, count(DISTINCT {column}) - count(DISTINCT {text}), "
+            f"left(min({column}) FILTER (WHERE {differs}), 200) FROM {table} WHERE {self.present(cells)}"
+        )
+
     def cells_where(self, table: str, cells: Cells, bad: Bad, limit: int, *, longest: int = 0) -> str:
         """(row, line, text) of the first cells that are `bad`, in row order."""
         condition = self._bad(cells, bad, longest)

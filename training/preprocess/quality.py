@@ -11,18 +11,11 @@ UNIQUE_ROWS = 20
 
 
 def warn_about_values(profile: Profile, columns: Sequence[ColumnPlan], findings: Findings) -> None:
-    """Add warnings about single columns: missing, constant, unique or padded values."""
+    """Add warnings about single columns: missing, constant or unique values."""
     for each, plan in zip(profile.columns, columns, strict=True):
         _warn_missing(each, profile.rows, findings)
         _warn_constant(each, profile.rows, findings)
         _warn_id_like(each, plan, profile.rows, findings)
-        if plan.kind == "text" and plan.present and plan.shape.padded > MOSTLY * profile.rows:
-            findings.warn(
-                "padded_values",
-                f"{plural(plan.shape.padded, 'cell')} begin or end with spaces, which are kept: 'UA ' and 'UA' are two "
-                "values. Remove the spaces if they mean nothing.",
-                column=each.name,
-            )
 
 
 def warn_about_duplicates(duplicates: int, rows: int, findings: Findings) -> None:

@@ -8,6 +8,7 @@ anything else      Python's csv, strict: quotes, line breaks inside cells, blank
 import csv
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -46,7 +47,8 @@ def _first_lines(file: Iterator[str]) -> Iterator[str]:
 def stage_text(text: Survey, delimiter: str, scratch: Path, findings: Findings, limits: Limits) -> Staged:
     """Check the structure and write the cells, as text, to a staging file.
 
-    Returns the staged table; a bad header and ragged rows are in `findings`, and the table is not to be used then.
+    Returns the staged table; a bad header and ragged rows are in `findings`, and the table is not to be used then,
+    though its `rows` counts every row of the file.
 
     Raises:
         Refused: empty_file, header_only, unterminated_quote, bad_quoting, cell_too_large, too_many_rows,
@@ -124,13 +126,26 @@ def _staged_strict(
     with open_text(text.path, text.skip) as file, _writer(scratch, names) as writer:
         records = _records(file, delimiter, limits)
         next(records)
-        filled = _filled(records, len(names), findings)
-        for rows, lines in _batches(_even(filled, len(names), delimiter, findings), len(names)):
+        filled = _Counted(_filled(records, len(names), findings))
+        for rows, lines in _batches(_even(iter(filled), len(names), delimiter, findings), len(names)):
             writer.append(
                 [pa.array(column, pa.string()) for column in zip(*rows, strict=True)], pa.array(lines, pa.int64())
             )
             _check_rows(writer.rows, limits)
-        return writer.finish()
+        return replace(writer.finish(), rows=filled.count)
+
+
+@dataclass
+class _Counted:
+    """Records, and how many have been taken."""
+
+    records: Iterator[Record]
+    count: int = 0
+
+    def __iter__(self) -> Iterator[Record]:
+        for record in self.records:
+            self.count += 1
+            yield record
 
 
 def _records(file: Iterator[str], delimiter: str, limits: Limits) -> Iterator[Record]:

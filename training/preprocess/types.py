@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from training.numbers import Decimal
+from training.numbers import WHITESPACE, Decimal
 from training.preprocess.engine import STAGED, Engine, in_groups
 from training.preprocess.findings import KEPT, Findings, plural, shown
 from training.preprocess.limits import Limits
@@ -26,6 +26,7 @@ NEARLY = 0.95
 NEARLY_ROWS = 20
 FEW_DISTINCT = 10
 NOTABLE = 0.05
+MOSTLY_PADDED = 0.5
 _LONGEST_PLAIN = 300
 """Characters; a plain number of so many is finite, 1e308 being the largest float64."""
 
@@ -84,6 +85,7 @@ class TypeFinder:
         for column in decided:
             self._check_size(column)
             self._warn_tokens(column)
+            self._warn_padded(column)
         return decided
 
     def _tallied(self) -> list[ColumnPlan]:
@@ -243,6 +245,19 @@ class TypeFinder:
             f"Read as missing: {listed}. If such a cell is a value, write it differently.",
             column=column.name,
         )
+
+    def _warn_padded(self, column: ColumnPlan) -> None:
+        """Warn where values differ by spaces alone, or where nearly all cells have them."""
+        if column.kind != "text" or not column.cells.padded or column.present == 0:
+            return
+        ((padded, alike, example),) = self._ask(self._plan.padded(STAGED, column.cells), column.cells)
+        if alike or padded > MOSTLY_PADDED * column.present:
+            self._findings.warn(
+                "padded_values",
+                f"{plural(padded, 'cell')} begin or end with spaces, which are kept: {shown(example)} and "
+                f"{shown(example.strip(WHITESPACE))} are two values. Remove the spaces if they mean nothing.",
+                column=column.name,
+            )
 
 
 def _unclear(column: ColumnPlan) -> bool:

@@ -62,6 +62,40 @@ def test_arguments_are_refused():
         main(["--help"])
 
 
+def test_rows_of_a_ragged_table_are_all_counted(tmp_path):
+    lines = ["a,b", *(["1,x"] * 200)]
+    lines[18] = lines[40] = "1,x,y"
+    report = preprocess(tmp_path, "\n".join(lines).encode()).report
+    assert report.rows == 200
+    assert [each.row for each in report.quality.violations] == [18, 40]
+
+
+@pytest.mark.parametrize(
+    ("data", "rows"),
+    [
+        (b'a,b\n1,x\n2,y\n3,"z\n4,w\n', 2),
+        (b'a,b\n1,"x"\n2,y\n3,"y"z\n4,w\n', 2),
+        ("a,b\nñ,é\nü,x\n".encode() + b"z,\xff\n", 2),
+        (b'a,b\n1,x\n2,y,z\n3,"z\n4,w\n', 2),
+    ],
+    ids=["open quote", "text behind a quote", "broken UTF-8", "open quote behind a ragged row"],
+)
+def test_where_reading_stopped_is_said_and_the_rows_before_are_counted(data, rows, tmp_path):
+    report = preprocess(tmp_path, data).report
+    assert report.rows == rows
+    assert report.quality.violations[-1].row == rows + 1
+    assert report.quality.violations[-1].message.endswith(" Reading stopped there.")
+
+
+def test_encoding_is_named(tmp_path):
+    for encoding, name in (("utf-16", "UTF-16"), ("utf-32", "UTF-32"), ("cp1252", "Windows-1252 (Latin-1)")):
+        report = preprocess(tmp_path, "a,b\n1,é\n2,y\n".encode(encoding)).report
+        assert [each.code for each in report.quality.warnings] == ["encoding"]
+        assert name in report.quality.warnings[0].message
+    for encoding in ("utf-8", "utf-8-sig"):
+        assert not preprocess(tmp_path, "a,b\n1,é\n2,y\n".encode(encoding)).report.quality.warnings
+
+
 def test_other_bytes_than_announced(tmp_path):
     outcome = preprocess(tmp_path, TABLE, sha256="0" * 64)
     assert outcome.violations == [("sha256_mismatch", None, None)]
