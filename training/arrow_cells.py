@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from training.category_values import CategoryValues, is_time
 from training.cells import EXPECTED, Field, report_missing, text_column
-from training.complaints import Sink, shown
+from training.complaints import Message, Sink, shown
 from training.features import MISSING
 from training.numbers import Decimal
 
@@ -83,13 +83,14 @@ def table_columns(fields: Sequence[Field], table: pa.Table, sink: Sink, decimal:
     """The ColumnMap of a table; what `check_schema` reports counts as missing, and other columns are ignored."""
     return {
         field.name: arrow_column(field, table[field.name], sink, decimal)
-        if _readable(field, table.schema)
+        if readable(field, table.schema)
         else field.all_missing(table.num_rows)
         for field in fields
     }
 
 
-def _readable(field: Field, schema: pa.Schema) -> bool:
+def readable(field: Field, schema: pa.Schema) -> bool:
+    """Whether the table has the column once, of a type that fits."""
     places = schema.get_all_field_indices(field.name)
     return len(places) == 1 and fits(field, schema.field(places[0]).type)
 
@@ -109,12 +110,28 @@ def arrow_column(field: Field, values: pa.ChunkedArray, sink: Sink, decimal: Dec
 
 
 def _texts(field: Field, values: pa.ChunkedArray, sink: Sink) -> Array:
+    """Each different text is read once, however many rows hold it."""
     levels, places = _levels(values)
-    if field.type != "categorical":
-        return text_column(field, [levels[place] for place in places.tolist()], sink)
-    codes = np.array([field.code(level) for level in levels], np.int32)[places]
-    _report_rows(field, codes == MISSING, sink)
-    return codes
+    found = _ByLevel()
+    column = text_column(field, levels, found)[places]
+    for row in np.flatnonzero(np.isin(places, list(found.complaints))).tolist():
+        message, shown_values = found.complaints[places[row]]
+        sink.add(row, field.name, message, *shown_values)
+    return column
+
+
+class _ByLevel:
+    """Sink of the complaints about the levels of one column, for the rows that hold them."""
+
+    def __init__(self) -> None:
+        self.complaints: dict[int, tuple[Message, tuple[object, ...]]] = {}
+
+    def add(self, row: int | None, column: str | None, message: Message, *values: object) -> None:  # noqa: ARG002 - Sink's
+        if row is not None:
+            self.complaints[row] = message, values
+
+    def discard(self, row: int, message: str, *values: object) -> None:
+        self.add(row, None, message, *values)
 
 
 def _levels(values: pa.ChunkedArray) -> tuple[list[str], Array]:

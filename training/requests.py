@@ -174,14 +174,15 @@ class RequestParser:
 
     def _parquet(self, body: bytes, sink: Sink, _: Mapping[str, str]) -> tuple[Columns, int]:
         # Arrow takes 0.1 s to import, and few servers are ever sent Parquet.
-        from training.arrow_cells import check_schema, table_columns
-        from training.parquet_body import parquet_table
+        from training.arrow_cells import check_schema, readable, table_columns
+        from training.parquet_body import ParquetBody
 
-        table = parquet_table(body, self.max_rows)
-        self._check_count(table.num_rows)
-        self._report_unknown(None, table.column_names, sink)
-        check_schema(self.fields, table.schema, sink)
-        return table_columns(self.fields, table, sink), table.num_rows
+        content = ParquetBody(body, self.max_rows)
+        self._check_count(content.rows)
+        self._report_unknown(None, content.schema.names, sink)
+        check_schema(self.fields, content.schema, sink)
+        names = [field.name for field in self.fields if readable(field, content.schema)]
+        return table_columns(self.fields, content.table(names), sink), content.rows
 
     # --------------------------------------------------------------- shared rules
 
