@@ -15,14 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlops_contracts.dataset import ColumnType
-from mlops_contracts.hyperparameters import PROBLEM_TYPES, AlgorithmName, ProblemType
+from mlops_contracts.hyperparameters import FEW_VALUES, MAX_CLASSES, PROBLEM_TYPES, AlgorithmName, ProblemType
 from training.failure import JobError
 
 Array = npt.NDArray[Any]
 
-FEW_VALUES = 10
-"""A numeric target with at most so many distinct whole values is taken for classes."""
-MAX_CLASSES = 100
 MAX_TARGET = 1e18
 """Squares of larger numbers do not fit the float32 in which XGBoost computes its loss."""
 

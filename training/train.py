@@ -265,6 +265,11 @@ def write(
     bundle.write(folder, manifest, fitted.scorer)
 
 
+def _digest(rows: np.ndarray) -> str:
+    """SHA-256 of row numbers: two versions with the same one were judged on the same rows of their table."""
+    return hashlib.sha256(np.sort(rows).astype("<i8").tobytes()).hexdigest()
+
+
 def describe(prepared: Prepared, evaluation: Evaluation, hyperparameters: dict[str, Any]) -> Manifest:
     """The manifest, but for the digests of the files."""
     config, target = prepared.config, prepared.target
@@ -278,6 +283,10 @@ def describe(prepared: Prepared, evaluation: Evaluation, hyperparameters: dict[s
         dataset=config.dataset,
         dataset_sha256=config.dataset_sha256 or prepared.data.report.sha256,
         seed=config.seed,
+        validation_fraction=config.validation_fraction,
+        time_column=config.time_column,
+        excluded=config.exclude,
+        validation_rows_sha256=_digest(prepared.split.valid),
         training_rows=len(prepared.split.train),
         validation_rows=len(prepared.split.valid),
         hyperparameters=hyperparameters,

@@ -7,6 +7,7 @@ from mlops_api.adapters.local.data_folder import DataFolder
 from mlops_api.domain.times import Clock, utc_now
 from mlops_api.ports import (
     EndpointHost,
+    ModelMirror,
     ObjectStore,
     ProcessingRunner,
     RecordStore,
@@ -23,6 +24,7 @@ from mlops_api.services.idempotency import Idempotency
 from mlops_api.services.identity import GatewayIdentity, Identity, TokenIdentity
 from mlops_api.services.inference import InferenceService
 from mlops_api.services.lineage import LineageService
+from mlops_api.services.mirroring import ModelMirroring
 from mlops_api.services.platform import Platform
 from mlops_api.services.policy import Policy
 from mlops_api.services.registry import RegistryService
@@ -44,6 +46,7 @@ class Adapters:
     transform: TransformRunner
     hosting: EndpointHost
     most_instances: int
+    mirror: ModelMirror | None = None
 
 
 def build(
@@ -63,8 +66,9 @@ def build(
     shared: dict[str, Any] = {"records": records, "activity": activity, "clock": clock}
     retried = shared | {"idempotency": Idempotency(records, clock)}
     datasets = DatasetService(objects=objects, processing=adapters.processing, policy=policy, **retried)
-    endpoints = EndpointService(host=adapters.hosting, **shared)
-    registry = RegistryService(objects=objects, endpoints=endpoints, policy=policy, **retried)
+    endpoints = EndpointService(host=adapters.hosting, **retried)
+    mirroring = ModelMirroring(records, adapters.mirror)
+    registry = RegistryService(objects=objects, endpoints=endpoints, mirroring=mirroring, policy=policy, **retried)
     training = TrainingService(
         runner=adapters.training,
         datasets=datasets,
@@ -86,7 +90,7 @@ def build(
         batch=batch,
         dashboard=DashboardService(records=records, training=training, figures=figures, clock=clock),
         activity=activity,
-        events=EventHandler(datasets=datasets, training=training, endpoints=endpoints, batch=batch),
+        events=EventHandler(datasets=datasets, training=training, endpoints=endpoints, batch=batch, registry=registry),
         identity=identity,
         allowed_hosts=allowed_hosts,
         **lifecycle,
@@ -138,6 +142,7 @@ def aws_platform(settings: Settings) -> Platform:
             transform=stack.transform,
             hosting=stack.hosting,
             most_instances=settings.max_instances,
+            mirror=stack.mirror,
         ),
         settings,
         identity=GatewayIdentity(settings.identity_claim),

@@ -60,6 +60,10 @@ class Manifest(Contract):
     dataset: str
     dataset_sha256: str
     seed: int
+    validation_fraction: float | None = None
+    time_column: str | None = None
+    excluded: tuple[str, ...] = Field((), description="Columns the user left out.")
+    validation_rows_sha256: str = Field("", description="Of the held-out rows' numbers: equal when the rows are.")
     training_rows: int
     validation_rows: int
     hyperparameters: dict[str, float | str | bool | None]

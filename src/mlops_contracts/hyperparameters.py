@@ -62,6 +62,10 @@ HYPERPARAMETERS: dict[AlgorithmName, type[Hyperparameters]] = {
     "logistic_regression": LogisticRegressionHyperparameters,
 }
 
+FEW_VALUES = 10
+"""A numeric target with at most so many distinct whole values is taken for classes."""
+MAX_CLASSES = 100
+
 PROBLEM_TYPES: dict[AlgorithmName, tuple[ProblemType, ...]] = {
     "random_forest": ("binary", "multiclass", "regression"),
     "xgboost": ("binary", "multiclass", "regression"),

@@ -46,6 +46,14 @@ OBJECTIVE: Final[dict[ProblemType, tuple[str, Direction]]] = {
 """The metric that ranks versions of a model, as named in evaluation.json. Multi-class auc is macro one-vs-rest."""
 
 
+LESS_IS_BETTER: Final = frozenset({"rmse", "mae", "median_absolute_error", "logloss", "mlogloss", "brier"})
+
+
+def goodness(metric: str, value: float) -> float:
+    """A number that is greater the better the value is, so that rankings need no direction."""
+    return -value if metric in LESS_IS_BETTER else value
+
+
 def metric_line(name: str, value: float) -> str:
     """Return the line that reports `value`; raises ValueError for a name no regex reads or a value not finite."""
     if name not in METRIC_NAMES:

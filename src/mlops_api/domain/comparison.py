@@ -5,8 +5,7 @@ from typing import Any, Literal
 
 from mlops_api.domain.models import Comparison, Difference, MetricDifference, SchemaDifference
 from mlops_contracts.bundle import Feature, Manifest
-
-_LESS_IS_BETTER = {"rmse", "mae", "logloss", "mlogloss", "brier", "median_absolute_error"}
+from mlops_contracts.metrics import goodness
 
 
 def compare(left: str, left_manifest: Manifest, right: str, right_manifest: Manifest) -> Comparison:
@@ -17,9 +16,14 @@ def compare(left: str, left_manifest: Manifest, right: str, right_manifest: Mani
         parameters=_parameters(left_manifest, right_manifest),
         schema_changes=_schema(left_manifest.features, right_manifest.features),
         importance=_differences(left_manifest.importance, right_manifest.importance),
-        same_dataset=left_manifest.dataset_sha256 == right_manifest.dataset_sha256
-        and left_manifest.seed == right_manifest.seed,
+        same_dataset=_same_rows(left_manifest, right_manifest),
     )
+
+
+def _same_rows(left: Manifest, right: Manifest) -> bool:
+    """The same target of the same held-out rows of the same table."""
+    own = ("dataset_sha256", "target", "validation_rows_sha256")
+    return bool(left.validation_rows_sha256) and all(getattr(left, name) == getattr(right, name) for name in own)
 
 
 def _metrics(left: Mapping[str, float], right: Mapping[str, float]) -> list[MetricDifference]:
@@ -36,11 +40,12 @@ def _metric(name: str, left: float | None, right: float | None) -> MetricDiffere
 def _better(name: str, change: float) -> Literal["left", "right", "equal"]:
     if change == 0:
         return "equal"
-    return "right" if (change < 0) == (name in _LESS_IS_BETTER) else "left"
+    return "right" if goodness(name, change) > 0 else "left"
 
 
 def _parameters(left: Manifest, right: Manifest) -> list[Difference]:
-    own = ("algorithm", "dataset", "target", "seed", "problem_type", "threshold")
+    own: tuple[str, ...] = ("algorithm", "dataset", "target", "seed", "problem_type", "threshold")
+    own += ("time_column", "validation_fraction", "excluded")
     return _differences(
         {name: getattr(left, name) for name in own} | dict(left.hyperparameters),
         {name: getattr(right, name) for name in own} | dict(right.hyperparameters),
@@ -84,8 +89,8 @@ def _changed(left: Feature, right: Feature) -> list[SchemaDifference]:
     if left.required != right.required:
         detail = "now required" if right.required else "may now be left out"
         found.append(SchemaDifference(feature=left.name, change="required", breaking=right.required, detail=detail))
-    if left.type == right.type == "categorical" and left.categories != right.categories:
-        new, lost = set(right.categories) - set(left.categories), set(left.categories) - set(right.categories)
+    new, lost = set(right.categories) - set(left.categories), set(left.categories) - set(right.categories)
+    if left.type == right.type == "categorical" and (new or lost):
         detail = f"{len(new)} new, {len(lost)} no longer known"
         found.append(SchemaDifference(feature=left.name, change="categories", breaking=False, detail=detail))
     return found

@@ -146,7 +146,9 @@ class Comparison(Answer):
     parameters: list[Difference]
     schema_changes: list[SchemaDifference]
     importance: list[Difference]
-    same_dataset: bool = Field(description="Metrics are only comparable when both were measured on the same rows.")
+    same_dataset: bool = Field(
+        description="Both were measured on the same held-out rows, target and table. Only then do metrics compare."
+    )
 
 
 class Card(Answer):

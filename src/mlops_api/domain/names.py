@@ -14,15 +14,17 @@ from pydantic import StringConstraints
 
 from mlops_api.domain.errors import Invalid
 
-NAME_PATTERN = r"^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,47}$"
-ALIAS_PATTERN = r"^[a-z](-*[a-z0-9]){0,30}$"
-REFERENCE_PATTERN = r"^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,47}:([1-9][0-9]{0,8}|[a-z](-*[a-z0-9]){0,30})$"
+NAME_PATTERN = r"^[a-zA-Z0-9]+(-[a-zA-Z0-9]+)*$"
+ALIAS_PATTERN = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
+REFERENCE_PATTERN = r"^[a-zA-Z0-9]+(-[a-zA-Z0-9]+)*:([1-9][0-9]{0,8}|[a-z][a-z0-9]*(-[a-z0-9]+)*)$"
 JOB_PATTERN = r"^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$"
+NAME_LENGTH = 48
+ALIAS_LENGTH = 31
+REFERENCE_LENGTH = NAME_LENGTH + 1 + ALIAS_LENGTH
+JOB_LENGTH = 63
 
-Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
-Alias = Annotated[str, StringConstraints(pattern=ALIAS_PATTERN)]
-Reference = Annotated[str, StringConstraints(pattern=REFERENCE_PATTERN)]
-JobName = Annotated[str, StringConstraints(pattern=JOB_PATTERN)]
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=NAME_LENGTH)]
+Reference = Annotated[str, StringConstraints(pattern=REFERENCE_PATTERN, max_length=REFERENCE_LENGTH)]
 
 CHAMPION = "champion"
 
@@ -33,11 +35,16 @@ _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 
 @dataclass(frozen=True)
 class VersionRef:
-    """`name:number` or `name:alias`; exactly one of `number` and `alias` is set."""
+    """`name:number` or `name:alias`; exactly one of `number` and `alias` is set.
+
+    `bare`: only the name was given. It means the champion where one version is needed, and lets the weights
+    decide where an endpoint answers.
+    """
 
     name: str
     number: int | None
     alias: str | None
+    bare: bool = False
 
 
 def version_id(name: str, number: int) -> str:
@@ -50,16 +57,16 @@ def parse_version(text: str, *, what: str = "version") -> VersionRef:
     Raises:
         Invalid: naming the form that is expected.
     """
-    if not _REFERENCE.fullmatch(text):
-        raise Invalid(f"{text[:80]!r} is not a {what}. Write name:number or name:alias, such as flights:3.")
     name, _, rest = text.partition(":")
+    if not _REFERENCE.fullmatch(text) or len(name) > NAME_LENGTH or len(rest) > ALIAS_LENGTH:
+        raise Invalid(f"{text[:80]!r} is not a {what}. Write name:number or name:alias, such as flights:3.")
     return VersionRef(name, int(rest), None) if rest.isdigit() else VersionRef(name, None, rest)
 
 
 def parse_model(text: str) -> VersionRef:
     """As parse_version, but a bare name means its champion."""
-    if _NAME.fullmatch(text):
-        return VersionRef(text, None, CHAMPION)
+    if _NAME.fullmatch(text) and len(text) <= NAME_LENGTH:
+        return VersionRef(text, None, CHAMPION, bare=True)
     return parse_version(text, what="model")
 
 

@@ -1,8 +1,6 @@
 """/datasets"""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 
 from mlops_api.domain.datasets import (
     CompleteUpload,
@@ -15,8 +13,16 @@ from mlops_api.domain.datasets import (
     Upload,
 )
 from mlops_api.domain.models import DownloadUrl
-from mlops_api.domain.names import NAME_PATTERN
-from mlops_api.routers.depends import By, IdempotencyKey, Limit, NextToken, PlatformDep, VersionPath, problems
+from mlops_api.routers.depends import (
+    By,
+    IdempotencyKey,
+    Limit,
+    NameQuery,
+    NextToken,
+    PlatformDep,
+    VersionPath,
+    problems,
+)
 from mlops_contracts.dataset import Preview, Profile, Quality
 
 router = APIRouter(prefix="/datasets", tags=["datasets"])
@@ -31,7 +37,7 @@ def create_dataset(platform: PlatformDep, by: By, request: CreateDataset, key: I
 @router.get("", responses=problems())
 def list_datasets(
     platform: PlatformDep,
-    name: Annotated[str | None, Query(pattern=NAME_PATTERN)] = None,
+    name: NameQuery = None,
     status: DatasetStatus | None = None,
     limit: Limit = 50,
     next_token: NextToken = None,

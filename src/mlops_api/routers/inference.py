@@ -70,9 +70,11 @@ def get_endpoint(platform: PlatformDep, endpoint: NamePath) -> Endpoint:
 
 
 @router.put("/endpoints/{endpoint}", status_code=202, responses=problems(404, 409))
-def put_endpoint(platform: PlatformDep, by: By, endpoint: NamePath, request: PutEndpoint) -> Endpoint:
+def put_endpoint(
+    platform: PlatformDep, by: By, endpoint: NamePath, request: PutEndpoint, key: IdempotencyKey = None
+) -> Endpoint:
     """Deploy approved versions with weights; the old ones answer until all new ones do."""
-    return platform.endpoints.put(by, endpoint, request)
+    return platform.endpoints.put(by, endpoint, request, key)
 
 
 @router.delete("/endpoints/{endpoint}", status_code=204, responses=problems(404))

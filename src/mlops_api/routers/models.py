@@ -17,13 +17,13 @@ from mlops_api.domain.models import (
     Rollback,
     SetAlias,
 )
-from mlops_api.domain.names import NAME_PATTERN
 from mlops_api.routers.depends import (
     AliasPath,
     By,
     IdempotencyKey,
     Limit,
     NamePath,
+    NameQuery,
     NextToken,
     Order,
     PlatformDep,
@@ -39,7 +39,7 @@ router = APIRouter(prefix="/models", tags=["models"])
 @router.get("", responses=problems())
 def list_models(
     platform: PlatformDep,
-    model: Annotated[str | None, Query(pattern=NAME_PATTERN)] = None,
+    model: NameQuery = None,
     approval_status: ApprovalStatus | None = None,
     sort: Sort = "created_at",
     order: Order = "desc",
@@ -106,21 +106,32 @@ def approve_model(
 
 
 @router.put("/{version}/reject", responses=problems(404, 409))
-def reject_model(platform: PlatformDep, by: By, version: VersionPath, request: Reject) -> ModelVersion:
+def reject_model(
+    platform: PlatformDep, by: By, version: VersionPath, request: Reject, key: IdempotencyKey = None
+) -> ModelVersion:
     """Reject a version that neither serves nor is champion."""
-    return platform.registry.reject(by, version, request)
+    return platform.registry.reject(by, version, request, key)
 
 
 @router.post("/{model}/rollback", responses=problems(404, 409))
-def rollback_model(platform: PlatformDep, by: By, model: NamePath, request: Rollback) -> ModelVersion:
+def rollback_model(
+    platform: PlatformDep, by: By, model: NamePath, request: Rollback, key: IdempotencyKey = None
+) -> ModelVersion:
     """Back to the previous approved champion."""
-    return platform.registry.rollback(by, model, request)
+    return platform.registry.rollback(by, model, request, key)
 
 
 @router.put("/{model}/aliases/{alias}", responses=problems(404, 409))
-def set_alias(platform: PlatformDep, by: By, model: NamePath, alias: AliasPath, request: SetAlias) -> ModelVersion:
+def set_alias(
+    platform: PlatformDep,
+    by: By,
+    model: NamePath,
+    alias: AliasPath,
+    request: SetAlias,
+    key: IdempotencyKey = None,
+) -> ModelVersion:
     """Point an alias at a version; `champion` only at an Approved one."""
-    return platform.registry.set_alias(by, model, alias, request)
+    return platform.registry.set_alias(by, model, alias, request, key)
 
 
 @router.delete("/{model}/aliases/{alias}", status_code=204, responses=problems(404, 409))

@@ -4,7 +4,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from mlops_api.domain.names import NAME_PATTERN
 from mlops_api.domain.training import (
     AlgorithmList,
     JobStatus,
@@ -14,7 +13,18 @@ from mlops_api.domain.training import (
     TrainingJob,
     TrainingJobPage,
 )
-from mlops_api.routers.depends import By, IdempotencyKey, JobPath, Limit, NextToken, Order, PlatformDep, Sort, problems
+from mlops_api.routers.depends import (
+    By,
+    IdempotencyKey,
+    JobPath,
+    Limit,
+    NameQuery,
+    NextToken,
+    Order,
+    PlatformDep,
+    Sort,
+    problems,
+)
 
 router = APIRouter(prefix="/training", tags=["training"])
 
@@ -35,7 +45,7 @@ def start_training(platform: PlatformDep, by: By, request: StartTraining, key: I
 def list_training_jobs(
     platform: PlatformDep,
     status: JobStatus | None = None,
-    model: Annotated[str | None, Query(pattern=NAME_PATTERN)] = None,
+    model: NameQuery = None,
     sort: Sort = "created_at",
     order: Order = "desc",
     limit: Limit = 50,

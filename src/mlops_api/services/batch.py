@@ -27,7 +27,7 @@ from mlops_api.services.idempotency import Idempotency, IdempotentCall
 from mlops_api.services.policy import Policy
 from mlops_api.services.principal import PLATFORM, Principal
 from mlops_api.services.registry import RegistryService
-from mlops_api.services.repair import each
+from mlops_api.services.repair import begin, each
 
 _ALL = "transform-job"
 OUTPUT_PREFIX = "transform"

@@ -1,5 +1,6 @@
 """Reading the few small text files of a model bundle out of its model.tar.gz."""
 
+import hashlib
 import io
 import tarfile
 from collections.abc import Iterator
@@ -29,6 +30,14 @@ def read_members(objects: ObjectStore, key: str, names: set[str]) -> dict[str, b
     except (tarfile.TarError, EOFError, OSError) as error:
         raise Invalid(f"{key} is not a model bundle: {error}") from error
     raise Invalid(f"{key} lacks {', '.join(sorted(names - found.keys()))}.")
+
+
+def sha256_of(objects: ObjectStore, key: str) -> str:
+    """Of an object's bytes, 64 hex digits. Raises NotFound."""
+    digest = hashlib.sha256()
+    for chunk in objects.stream(key):
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:

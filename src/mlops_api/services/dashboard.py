@@ -15,6 +15,7 @@ from mlops_api.services.training import StoredJob, TrainingService, job_collecti
 
 _LISTED = 20
 _SUMMED = 1000
+_CHAMPIONS = 200
 _RECENT = timedelta(days=7)
 _MONTH = timedelta(days=30)
 
@@ -151,8 +152,7 @@ class DashboardService:
         ]
 
     def _champions(self) -> list[ChampionFigure]:
-        models = self._resolver.models.page("all", MODELS, descending=False, limit=100).values
-        crowned = [model for model in models if CHAMPION in model.aliases]
+        crowned = self._resolver.models.page("status", f"{MODELS}/crowned", descending=False, limit=_CHAMPIONS).values
         numbers = [version_id(model.model, number) for model in crowned for number in _last_two(model)]
         versions = self._resolver.versions.find_many(numbers)
         endpoints = self._endpoints.find_many([model.model for model in crowned])

@@ -22,7 +22,7 @@ from mlops_api.domain.datasets import (
 from mlops_api.domain.errors import Conflict, NotFound, RevisionMismatch, TooLarge
 from mlops_api.domain.models import DownloadUrl
 from mlops_api.domain.names import parse_version, version_id
-from mlops_api.domain.times import Clock, rfc3339
+from mlops_api.domain.times import Clock, parse_rfc3339, rfc3339
 from mlops_api.ports import Delete, ObjectStore, ProcessingRunner, Put, RecordStore, SignedUpload
 from mlops_api.services.activity import ActivityLog
 from mlops_api.services.collection import Stored
@@ -35,11 +35,12 @@ from mlops_api.services.dataset_records import (
     raw_key,
     version_of_raw,
 )
+from mlops_api.services.dataset_removal import DatasetRemoval
 from mlops_api.services.dataset_validation import DatasetValidation
 from mlops_api.services.idempotency import Idempotency, IdempotentCall
 from mlops_api.services.policy import Policy
 from mlops_api.services.principal import PLATFORM, Principal
-from mlops_api.services.repair import each
+from mlops_api.services.repair import begin, each
 from mlops_api.services.sequences import Sequences
 from mlops_contracts.dataset import DatasetReport, Finding, Preview, Profile, Quality
 
@@ -65,6 +66,7 @@ class DatasetService:
         self._datasets = dataset_collection(records)
         self._files = DatasetFiles(objects)
         self._sequences = Sequences(records, "dataset-name")
+        self._removal = DatasetRemoval(records, objects, processing)
         self.validation = DatasetValidation(
             records=records, objects=objects, processing=processing, activity=activity, policy=policy
         )
@@ -123,9 +125,14 @@ class DatasetService:
         if self._files.has_raw(dataset):
             raise Conflict(f"All parts have arrived: POST /datasets/{dataset.version}/complete once more.")
         try:
-            return _upload(self._objects.resume_upload(dataset.upload_id, expires_in=self._policy.upload_seconds))
+            return _upload(self._objects.resume_upload(dataset.upload_id, expires_in=self._seconds_left(dataset)))
         except NotFound as error:
             raise _expired(dataset) from error
+
+    def _seconds_left(self, dataset: StoredDataset) -> int:
+        """Until the sweep takes the upload: no URL outlives it."""
+        age = self._clock() - parse_rfc3339(dataset.created_at)
+        return max(1, self._policy.upload_seconds - int(age.total_seconds()))
 
     def complete(self, by: Principal, version: str, request: CompleteUpload) -> DatasetSummary:
         """Make the file visible and start validation. A repeat answers the state it led to."""
@@ -153,7 +160,7 @@ class DatasetService:
             self._records.write([self._datasets.to_put(stored.with_value(dataset)), entry])
         except RevisionMismatch:
             return _summary(self._get(version).value)
-        self.validation.start(dataset)
+        begin(lambda: self.validation.start(dataset), version)
         return _summary(dataset)
 
     def _assemble(self, dataset: StoredDataset, parts: list[tuple[int, str]]) -> None:
@@ -163,6 +170,10 @@ class DatasetService:
             # Completed by an earlier call that died before it could write the record: then the file is there.
             if not self._files.has_raw(dataset):
                 raise _expired(dataset) from None
+
+    def reconcile(self) -> None:
+        """Make good what crashes left undone."""
+        each((self.validation.reconcile, self._removal.reconcile), lambda repair: repair())
 
     def sweep(self) -> int:
         """Drop uploads that were not completed in time, with their versions; the number dropped."""
@@ -179,11 +190,9 @@ class DatasetService:
         if stored is None or stored.value.status != "AwaitingUpload":
             return
         try:
-            self._records.write([Delete("dataset", version, stored.revision)])
+            self._remove(stored, [])
         except RevisionMismatch:
             return  # it was completed at the last moment
-        self._objects.abort_upload(stored.value.upload_id)
-        self._files.delete(stored.value)
         dropped.append(version)
 
     # ---- reading
@@ -260,12 +269,13 @@ class DatasetService:
                 f"{version} is used by {names}: lineage would break. Versions that no job used can be deleted.",
                 used_by=[record.key for record in users],
             )
-        if stored.value.status == "Validating":
-            self.validation.stop(stored.value)
-        entry = self._activity.entry(by, "dataset.delete", version)
-        self._records.write([Delete("dataset", stored.value.version, stored.revision), entry])
-        self._objects.abort_upload(stored.value.upload_id)
-        self._files.delete(stored.value)
+        entry = self._activity.entry(by, "dataset.delete", stored.value.version)
+        self._remove(stored, [entry])
+
+    def _remove(self, stored: Stored[StoredDataset], others: list[Put]) -> None:
+        deletion = Delete("dataset", stored.value.version, stored.revision)
+        self._records.write([deletion, self._removal.note(stored.value), *others])
+        begin(lambda: self._removal.finish(stored.value), stored.value.version)
 
     # ---- helpers
 

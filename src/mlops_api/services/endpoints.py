@@ -97,7 +97,7 @@ class EndpointService:
 
     # ---- changing
 
-    def put(self, by: Principal, endpoint: str, request: PutEndpoint, idempotency_key: str | None) -> Endpoint:
+    def put(self, by: Principal, endpoint: str, request: PutEndpoint, idempotency_key: str | None = None) -> Endpoint:
         """Deploy these variants. A single one also becomes the champion once it answers.
 
         Raises Invalid (a version of another model, a name twice) or Conflict (a version that is not Approved).

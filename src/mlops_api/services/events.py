@@ -12,6 +12,7 @@ from typing import Any
 from mlops_api.services.batch import BatchService
 from mlops_api.services.datasets import DatasetService
 from mlops_api.services.endpoints import EndpointService
+from mlops_api.services.registry import RegistryService
 from mlops_api.services.training import TrainingService
 
 
@@ -23,6 +24,7 @@ class EventHandler:
         training: TrainingService,
         endpoints: EndpointService,
         batch: BatchService,
+        registry: RegistryService,
     ) -> None:
         self._datasets = datasets
         self._batch = batch
@@ -40,6 +42,10 @@ class EventHandler:
                 batch.on_transform_change,
             ),
             ("aws.sagemaker", "SageMaker Endpoint State Change"): (["EndpointName"], endpoints.on_endpoint_change),
+            ("aws.sagemaker", "SageMaker Model Package State Change"): (
+                ["ModelPackageArn"],
+                registry.on_package_change,
+            ),
             ("aws.s3", "Object Created"): (["object", "key"], datasets.on_uploaded),
         }
         """By source and detail-type: where in `detail` the name stands, and who takes it."""
@@ -50,7 +56,11 @@ class EventHandler:
         if reaction is None:
             return False
         path, react = reaction
-        react(str(reduce(getitem, path, event["detail"])))
+        try:
+            name = str(reduce(getitem, path, event["detail"]))
+        except (KeyError, TypeError):
+            return False
+        react(name)
         return True
 
     def _on_processing_change(self, job: str) -> None:

@@ -5,6 +5,7 @@ change is made and its key forgotten.
 """
 
 import hashlib
+from collections.abc import Callable
 from datetime import timedelta
 
 from pydantic import BaseModel
@@ -13,6 +14,7 @@ from mlops_api.domain.errors import Conflict
 from mlops_api.domain.times import Clock
 from mlops_api.ports import Put, RecordStore
 from mlops_api.services.collection import Collection, Stored
+from mlops_api.services.contention import until_unbeaten
 from mlops_api.services.principal import Principal
 
 _KEPT = timedelta(hours=24)
@@ -41,6 +43,10 @@ class IdempotentCall:
         if found.value.fingerprint != self._fingerprint:
             raise Conflict("This Idempotency-Key was used for another request. Use a new key for a new request.")
         return found.value.result
+
+    def once(self, attempt: Callable[[], str], *, what: str) -> str:
+        """The earlier call's result, or that of `attempt`, which adds `writes` to its own; looks again when beaten."""
+        return until_unbeaten(lambda: self.earlier_result() or attempt(), what=what)
 
     def writes(self, result: str) -> list[Put]:
         """The write that claims the key, to be added to the change's own."""

@@ -5,6 +5,7 @@ rule, one pass over the data, and the same refusals whether a request comes thro
 SageMaker endpoint. Here its complaints become the platform's errors.
 """
 
+import json
 import secrets
 from typing import Any
 
@@ -20,7 +21,7 @@ from mlops_api.domain.errors import (
     Unavailable,
     UnsupportedMedia,
 )
-from mlops_api.domain.names import CHAMPION, VersionRef, parse_model
+from mlops_api.domain.names import VersionRef, parse_model
 from mlops_api.ports import EndpointHost, Invocation
 from mlops_api.services.registry import RegistryService
 from mlops_api.services.serving_figures import ServingFigures
@@ -63,7 +64,7 @@ class InferenceService:
 
     def _variant(self, reference: VersionRef) -> str | None:
         """None lets the weights decide: a bare name; otherwise the variant that serves the version asked for."""
-        if reference.alias == CHAMPION:
+        if reference.bare:
             return None
         version = self._registry.version_for(reference)
         serving = self._host.describe(reference.name).serving
@@ -98,18 +99,21 @@ def _read(body: bytes, content_type: str, model: str | None) -> tuple[str, bytes
         return model, body, "text/csv; header=present"
     if kind not in (_JSON, ""):
         raise UnsupportedMedia(f"{kind} is not read here. Send {_JSON}, or {_CSV} with a header line.")
-    request = _parse(body)
+    request, strict = _parse(body)
     name = request.pop("model", model)
     if not isinstance(name, str) or not name:
         raise Invalid("Name the model.", [{"field": "model", "message": "a model name, alias or version"}])
-    return name, orjson.dumps(request), _JSON
+    # What is not strict JSON (NaN, say) goes on as it came: the container names row and column.
+    return name, orjson.dumps(request) if strict else body, _JSON
 
 
-def _parse(body: bytes) -> dict[str, Any]:
+def _parse(body: bytes) -> tuple[dict[str, Any], bool]:
+    """The request, and whether it is strict JSON."""
+    strict = True
     try:
         request = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise BadRequest(f"The body is not JSON: {error}.") from error
+        request, strict = _lenient(body, error), False
     if not isinstance(request, dict):
         raise Invalid('The body is a JSON object such as {"model": "flights", "instances": [{...}]}.')
     unknown = sorted(request.keys() - _KEYS)
@@ -118,7 +122,15 @@ def _parse(body: bytes) -> dict[str, Any]:
             f"Unknown key {unknown[0][:80]!r}; known: {', '.join(sorted(_KEYS))}.",
             [{"field": name[:80], "message": "unknown key"} for name in unknown[:100]],
         )
-    return request
+    return request, strict
+
+
+def _lenient(body: bytes, error: orjson.JSONDecodeError) -> Any:
+    """As Python reads it, which takes NaN and Infinity. Raises BadRequest with orjson's complaint otherwise."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise BadRequest(f"The body is not JSON: {error}.") from error
 
 
 def _answer(answer: Invocation) -> bytes:

@@ -5,20 +5,28 @@ from collections.abc import Mapping
 from pydantic import BaseModel, Field
 
 from mlops_api.domain.errors import NotFound
-from mlops_api.domain.models import Decision, ModelVersionSummary
+from mlops_api.domain.models import ApprovalStatus, Decision, ModelVersionSummary
 from mlops_api.domain.names import CHAMPION, VersionRef, version_id
 from mlops_api.domain.ordering import sortable
 from mlops_api.ports import Index, Place, RecordStore
 from mlops_api.services.collection import Collection, Stored
+from mlops_contracts.hyperparameters import ProblemType
+from mlops_contracts.metrics import goodness
 
 VERSIONS = "model-version"
 MODELS = "model"
+MIRROR_DUE = f"{VERSIONS}/mirror-due"
 
 
 class ModelRecord(BaseModel):
-    """A model group. `champions`: numbers that were champion, oldest first, the present one last."""
+    """A model group. `champions`: numbers that were champion, oldest first, the present one last.
+
+    All versions predict the same target in the same way (None: no version yet, or older than this rule).
+    """
 
     model: str
+    target: str | None = None
+    problem_type: ProblemType | None = None
     last_number: int = 0
     aliases: dict[str, int] = Field(default_factory=dict)
     champions: list[int] = Field(default_factory=list)
@@ -40,15 +48,17 @@ class ModelRecord(BaseModel):
 
 
 class StoredVersion(ModelVersionSummary):
-    """The record: the summary, the audit trail and where the files are."""
+    """The record: the summary, the audit trail, where the files are, and what is shown of it outside (mirroring)."""
 
     target: str
     objective_value: float | None = None
     bundle_key: str
+    bundle_sha256: str
     report_prefix: str
-    bundle_etag: str
     size_bytes: int
     decisions: list[Decision] = Field(default_factory=list)
+    mirrored: ApprovalStatus | None = None
+    mirror_due: bool = False
 
 
 def model_collection(records: RecordStore) -> Collection[ModelRecord]:
@@ -58,8 +68,15 @@ def model_collection(records: RecordStore) -> Collection[ModelRecord]:
         ModelRecord,
         what="model",
         key=lambda model: model.model,
-        places=lambda model: {"all": Place(MODELS, model.model)},
+        places=_model_places,
     )
+
+
+def _model_places(model: ModelRecord) -> Mapping[Index, Place]:
+    found: dict[Index, Place] = {"all": Place(MODELS, model.model)}
+    if CHAMPION in model.aliases:
+        found["status"] = Place(f"{MODELS}/crowned", model.model)
+    return found
 
 
 def version_collection(records: RecordStore) -> Collection[StoredVersion]:
@@ -70,8 +87,12 @@ def version_collection(records: RecordStore) -> Collection[StoredVersion]:
             "status": Place(f"{VERSIONS}/{value.approval_status}", value.created_at),
             "group_status": Place(f"{VERSIONS}/{value.model}/{value.approval_status}", f"{value.number:09d}"),
         }
+        if value.mirror_due:
+            found["related"] = Place(MIRROR_DUE, value.created_at)
         if value.objective_value is not None:
-            found["rank"] = Place(f"{VERSIONS}/{value.model}", sortable(value.objective_value))
+            found["rank"] = Place(
+                f"{VERSIONS}/{value.model}", sortable(goodness(value.objective, value.objective_value))
+            )
         return found
 
     return Collection(
@@ -104,8 +125,8 @@ class ModelResolver:
 def _no_alias(model: ModelRecord, alias: str) -> str:
     if alias == CHAMPION:
         return (
-            f"{model.model} has no champion yet. Approve a version with deploy: "
-            f"mlops models approve {model.model}:{model.last_number} --deploy"
+            f"{model.model} has no champion yet. Choose a version (mlops models list --model {model.model} "
+            f"--sort metric) and approve it with deploy: mlops models approve {model.model}:NUMBER --deploy"
         )
     known = ", ".join(sorted(model.aliases)) or "none"
     return f"{model.model} has no alias {alias!r}. Aliases: {known}."

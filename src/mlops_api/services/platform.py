@@ -51,10 +51,11 @@ class Platform:
         """Make good what crashes left undone. Harmless at any time; run at start and on a schedule."""
         each(
             [
-                self.datasets.validation.reconcile,
+                self.datasets.reconcile,
                 self.training.reconcile,
                 self.endpoints.reconcile,
                 self.batch.reconcile,
+                self.registry.mirroring.reconcile,
             ],
             lambda reconcile: reconcile(),
         )

@@ -8,10 +8,11 @@ Files of a version, copied out of its bundle when it is registered so that readi
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mlops_api.domain.errors import Invalid
 from mlops_api.domain.names import version_id
 from mlops_api.domain.times import Clock, rfc3339
 from mlops_api.ports import ObjectStore, RecordStore, Write
-from mlops_api.services.bundles import read_members
+from mlops_api.services.bundles import read_members, sha256_of
 from mlops_api.services.collection import Stored
 from mlops_api.services.model_records import ModelRecord, ModelResolver, StoredVersion
 from mlops_contracts.bundle import EVALUATION, MANIFEST, MODEL_CARD, Manifest
@@ -42,7 +43,10 @@ class Registration:
 
 
 class Registrar:
-    def __init__(self, *, records: RecordStore, objects: ObjectStore, clock: Clock) -> None:
+    """`mirrors`: versions are shown in a registry outside."""
+
+    def __init__(self, *, records: RecordStore, objects: ObjectStore, clock: Clock, mirrors: bool) -> None:
+        self._mirrors = mirrors
         self._objects = objects
         self._clock = clock
         resolver = ModelResolver(records)
@@ -63,7 +67,9 @@ class Registrar:
         now = rfc3339(self._clock())
         group = self._models.find(source.model) or Stored(ModelRecord(model=source.model, created_at=now), 0)
         version = self._version(source, manifest, evaluation, group.value.last_number + 1, now)
-        taken = group.with_value(group.value.model_copy(update={"last_number": version.number}))
+        check_purpose(group.value, manifest.target, manifest.problem_type)
+        kept = {"last_number": version.number, "target": manifest.target, "problem_type": manifest.problem_type}
+        taken = group.with_value(group.value.model_copy(update=kept))
         return Registration(
             version=version.version,
             metrics=version.metrics,
@@ -93,8 +99,23 @@ class Registrar:
             target=manifest.target,
             bundle_key=source.bundle_key,
             report_prefix=_prefix(source),
-            bundle_etag=info.etag,
+            bundle_sha256=sha256_of(self._objects, source.bundle_key),
             size_bytes=info.size,
+            mirror_due=self._mirrors,
+        )
+
+
+def check_purpose(model: ModelRecord, target: str, problem_type: ProblemType | None) -> None:
+    """One model answers one question: clients of its endpoint rely on it. Raises Invalid."""
+    differs = model.target not in (None, target) or (
+        problem_type is not None and model.problem_type not in (None, problem_type)
+    )
+    if differs:
+        asked = f"{target!r}" + (f" as {problem_type}" if problem_type else "")
+        raise Invalid(
+            f"Versions of {model.model} predict {model.target!r} ({model.problem_type}), not {asked}. "
+            "Give the job another model name: mlops train start --model NAME",
+            [{"field": "model", "message": f"predicts {model.target!r} ({model.problem_type})"}],
         )
 
 

@@ -1,5 +1,7 @@
 """The model registry: versions, approval, aliases, comparison. How a version comes to be: registration."""
 
+from collections.abc import Sequence
+
 from mlops_api.domain.comparison import compare
 from mlops_api.domain.errors import Conflict, Forbidden, Invalid, NotFound
 from mlops_api.domain.models import (
@@ -19,18 +21,21 @@ from mlops_api.domain.models import (
 )
 from mlops_api.domain.names import CHAMPION, VersionRef, parse_model, parse_version, version_id
 from mlops_api.domain.times import Clock, rfc3339
-from mlops_api.ports import Check, Index, ObjectStore, RecordStore, Write
+from mlops_api.ports import Check, Index, ObjectStore, OutsideVersion, RecordStore, Write
 from mlops_api.services.activity import ActivityLog
 from mlops_api.services.collection import Stored
 from mlops_api.services.contention import until_unbeaten
 from mlops_api.services.endpoints import EndpointService, champion, single
 from mlops_api.services.idempotency import Idempotency, IdempotentCall
+from mlops_api.services.mirroring import ModelMirroring
 from mlops_api.services.model_records import VERSIONS, ModelRecord, ModelResolver, StoredVersion
 from mlops_api.services.policy import Policy
 from mlops_api.services.principal import Principal
-from mlops_api.services.registration import Registrar
+from mlops_api.services.registration import Registrar, check_purpose
+from mlops_api.services.repair import begin
 from mlops_contracts.bundle import EVALUATION, MANIFEST, MODEL_CARD, Manifest
 from mlops_contracts.evaluation import Evaluation
+from mlops_contracts.hyperparameters import ProblemType
 
 _DECISIONS_KEPT = 40
 """On the version's record, which has to stay below 350 kB with the longest comments; the activity keeps all."""
@@ -43,11 +48,13 @@ class RegistryService:
         records: RecordStore,
         objects: ObjectStore,
         endpoints: EndpointService,
+        mirroring: ModelMirroring,
         activity: ActivityLog,
         idempotency: Idempotency,
         policy: Policy,
         clock: Clock,
     ) -> None:
+        self.mirroring = mirroring
         self._records = records
         self._objects = objects
         self._endpoints = endpoints
@@ -58,7 +65,7 @@ class RegistryService:
         self._resolver = ModelResolver(records)
         self._models = self._resolver.models
         self._versions = self._resolver.versions
-        self.registrar = Registrar(records=records, objects=objects, clock=clock)
+        self.registrar = Registrar(records=records, objects=objects, clock=clock, mirrors=mirroring.active)
 
     # ---- reading
 
@@ -74,7 +81,6 @@ class RegistryService:
             threshold=manifest.threshold,
             hyperparameters=manifest.hyperparameters,
             importance=manifest.importance,
-            bundle_sha256=stored.bundle_etag,
             deployment=found.value.status if found and stored.version in _versions_of(found.value) else None,
         )
 
@@ -88,7 +94,7 @@ class RegistryService:
         limit: int,
         token: str | None,
     ) -> ModelVersionPage:
-        """Newest first, or by the objective metric of one model's versions."""
+        """By time, or by the objective metric of one model's versions; descending is newest or best first."""
         index, partition = _partition(model, status, by_metric)
         page = self._versions.page(index, partition, descending=descending, limit=limit, token=token)
         groups = self._models.find_many([value.model for value in page.values])
@@ -109,7 +115,7 @@ class RegistryService:
             filename=f"{stored.model}-{stored.number}.tar.gz",
             expires_in=self._policy.download_seconds,
         )
-        return DownloadUrl(url=url, expires_at=expires_at, size_bytes=stored.size_bytes)
+        return DownloadUrl(url=url, expires_at=expires_at, size_bytes=stored.size_bytes, sha256=stored.bundle_sha256)
 
     def compare(self, left: str, right: str) -> Comparison:
         one, other = self._find(left).value, self._find(right).value
@@ -120,30 +126,34 @@ class RegistryService:
     def approve(self, by: Principal, version: str, request: Approve, idempotency_key: str | None) -> ModelVersion:
         """Raises Conflict naming the status and what is allowed, Forbidden when a second person must approve."""
         call = self._idempotency.call(by, "approve", idempotency_key, version + request.model_dump_json())
-        approved = until_unbeaten(lambda: self._approve_once(by, version, request, call), what=version)
+        approved = call.once(lambda: self._approve_once(by, version, request, call), what=version)
         if request.deploy:
-            self._endpoints.launch(parse_version(approved).name)
+            self._launch(parse_version(approved).name)
+        self.mirroring.push(approved)
         return self.get(approved)
 
     def _approve_once(self, by: Principal, version: str, request: Approve, call: IdempotentCall) -> str:
-        earlier = call.earlier_result()
-        if earlier is not None:
-            return earlier
         stored = self._find(version)
         if self._policy.second_approver and stored.value.created_by == by.name:
             raise Forbidden(f"{stored.value.version} was trained by {by.name}: someone else has to approve it.")
-        writes = self._decide(by, stored, "Approved", request.comment)
+        if request.deploy and stored.value.approval_status == "Approved":  # approved before, to be served now
+            writes: list[Write] = [Check("model-version", stored.value.version, stored.revision)]
+        else:
+            writes = self._decide(by, stored, "Approved", request.comment)
         if request.deploy:
             one = single(stored.value.model, stored.value.number)
             writes += self._endpoints.plan(by, stored.value.model, one, promote=stored.value.number)
         self._records.write([*writes, *call.writes(stored.value.version)])
         return stored.value.version
 
-    def reject(self, by: Principal, version: str, request: Reject) -> ModelVersion:
+    def reject(self, by: Principal, version: str, request: Reject, idempotency_key: str | None = None) -> ModelVersion:
         """Raises Conflict for a version that serves or is the champion: replace it first."""
-        return self.get(until_unbeaten(lambda: self._reject_once(by, version, request), what=version))
+        call = self._idempotency.call(by, "reject", idempotency_key, version + request.model_dump_json())
+        rejected = call.once(lambda: self._reject_once(by, version, request, call), what=version)
+        self.mirroring.push(rejected)
+        return self.get(rejected)
 
-    def _reject_once(self, by: Principal, version: str, request: Reject) -> str:
+    def _reject_once(self, by: Principal, version: str, request: Reject, call: IdempotentCall) -> str:
         stored = self._find(version)
         model = self._models.get(stored.value.model)
         found = self._endpoints.find(stored.value.model)
@@ -152,15 +162,16 @@ class RegistryService:
             Check("model", model.value.model, model.revision),
             Check("endpoint", model.value.model, found.revision if found else 0),
         ]
-        self._records.write([*self._decide(by, stored, "Rejected", request.comment), *guards])
+        decision = self._decide(by, stored, "Rejected", request.comment)
+        self._records.write([*decision, *guards, *call.writes(stored.value.version)])
         return stored.value.version
 
     def _check_unused(self, version: StoredVersion, model: ModelRecord, serving: set[str]) -> None:
         check_transition(version.version, version.approval_status, "Rejected")
         if model.aliases.get(CHAMPION) == version.number or version.version in serving:
             raise Conflict(
-                f"{version.version} is the champion or serves behind the endpoint {version.model}. Roll back or deploy "
-                f"another version first: mlops models rollback {version.model}",
+                f"{version.version} is the champion or serves behind the endpoint {version.model}. Let another version "
+                f"serve first: mlops endpoints put {version.model}, or mlops models rollback {version.model}",
                 status_now=version.approval_status,
             )
 
@@ -171,33 +182,63 @@ class RegistryService:
         check_transition(version.version, version.approval_status, status)
         decision = Decision(at=rfc3339(self._clock()), by=by.name, action=status, comment=comment)
         decided = version.model_copy(
-            update={"approval_status": status, "decisions": [*version.decisions, decision][-_DECISIONS_KEPT:]}
+            update={
+                "approval_status": status,
+                "decisions": [*version.decisions, decision][-_DECISIONS_KEPT:],
+                "mirror_due": self.mirroring.active,
+            }
         )
         entry = self._activity.entry(
             by, f"model.{status.lower()}", version.version, detail=comment, path=f"/models/{version.version}"
         )
         return [self._versions.to_put(stored.with_value(decided)), entry]
 
+    def _launch(self, model: str) -> None:
+        begin(lambda: self._endpoints.launch(model), model)
+
+    # ---- decisions taken outside
+
+    def on_package_change(self, reference: str) -> None:
+        """React to an event of the registry outside: a decision taken there holds if it may be taken here."""
+        self.mirroring.react(reference, self._decide_as_outside)
+
+    def _decide_as_outside(self, outside: OutsideVersion) -> None:
+        """Raises Conflict, or Forbidden where a second person must approve: nobody here knows who that was."""
+        by = Principal(f"outside:{outside.by or 'unknown'}")
+        comment = outside.comment[:2000]
+        if outside.approval_status == "Rejected":
+            self.reject(by, outside.version, Reject(comment=comment))
+            return
+        if self._policy.second_approver:
+            raise Forbidden(f"{outside.version} needs a second approver; approve it here, where people are known.")
+        self.approve(by, outside.version, Approve(comment=comment), None)
+
     # ---- aliases and the champion
 
-    def set_alias(self, by: Principal, model: str, alias: str, request: SetAlias) -> ModelVersion:
+    def set_alias(
+        self, by: Principal, model: str, alias: str, request: SetAlias, idempotency_key: str | None = None
+    ) -> ModelVersion:
         """Point an alias at a version. `champion` needs an Approved one and, where the model has an endpoint,
         moves once that version answers there."""
-        version = until_unbeaten(lambda: self._set_alias_once(by, model, alias, request), what=model)
+        call = self._idempotency.call(by, f"alias-{model}-{alias}", idempotency_key, request.model_dump_json())
+        version = call.once(lambda: self._set_alias_once(by, model, alias, request, call), what=model)
         if alias == CHAMPION:
-            self._endpoints.launch(model)
+            self._launch(model)
         return self.get(version)
 
-    def _set_alias_once(self, by: Principal, model: str, alias: str, request: SetAlias) -> str:
+    def _set_alias_once(self, by: Principal, model: str, alias: str, request: SetAlias, call: IdempotentCall) -> str:
         reference = parse_version(request.version)
         stored = self._resolver.version(reference)
         if reference.name != model:
             raise Conflict(f"{request.version} is not a version of {model}.")
         if alias == CHAMPION:
-            return self._crown(by, stored, request.comment, rollback=False)
+            return self._crown(by, stored, request.comment, call, rollback=False)
+        if stored.value.approval_status == "Rejected":
+            raise Conflict(f"{stored.value.version} is Rejected; an alias may name any other version.")
         group = self._models.get(model)
         changed = group.value.model_copy(update={"aliases": group.value.aliases | {alias: stored.value.number}})
-        self._write_model(by, group, changed, "model.alias", f"{alias} -> {stored.value.version}")
+        detail = f"{alias} -> {stored.value.version}"
+        self._write_model(by, group, changed, "model.alias", detail, call.writes(stored.value.version))
         return stored.value.version
 
     def delete_alias(self, by: Principal, model: str, alias: str) -> None:
@@ -213,22 +254,27 @@ class RegistryService:
         left = {name: number for name, number in group.value.aliases.items() if name != alias}
         self._write_model(by, group, group.value.model_copy(update={"aliases": left}), "model.alias_delete", alias)
 
-    def rollback(self, by: Principal, model: str, request: Rollback) -> ModelVersion:
+    def rollback(
+        self, by: Principal, model: str, request: Rollback, idempotency_key: str | None = None
+    ) -> ModelVersion:
         """The champion goes back to the one before it that is still Approved. Raises Conflict when there is none."""
-        version = until_unbeaten(lambda: self._rollback_once(by, model, request), what=model)
-        self._endpoints.launch(model)
+        call = self._idempotency.call(by, "rollback", idempotency_key, model + request.model_dump_json())
+        version = call.once(lambda: self._rollback_once(by, model, request, call), what=model)
+        self._launch(model)
         return self.get(version)
 
-    def _rollback_once(self, by: Principal, model: str, request: Rollback) -> str:
+    def _rollback_once(self, by: Principal, model: str, request: Rollback, call: IdempotentCall) -> str:
         group = self._models.get(model).value
         current = group.aliases.get(CHAMPION)
         for number in reversed(group.champions[:-1]):
             stored = self._versions.get(version_id(model, number))
             if number != current and stored.value.approval_status == "Approved":
-                return self._crown(by, stored, request.comment, rollback=True)
+                return self._crown(by, stored, request.comment, call, rollback=True)
         raise Conflict(f"{model} has no earlier approved champion to go back to.", champion=current)
 
-    def _crown(self, by: Principal, stored: Stored[StoredVersion], comment: str, *, rollback: bool) -> str:
+    def _crown(
+        self, by: Principal, stored: Stored[StoredVersion], comment: str, call: IdempotentCall, *, rollback: bool
+    ) -> str:
         version = stored.value
         if version.approval_status != "Approved":
             raise Conflict(
@@ -238,23 +284,36 @@ class RegistryService:
         guard = Check("model-version", version.version, stored.revision)
         action = "model.rollback" if rollback else "model.champion"
         entry = self._activity.entry(by, action, version.version, detail=comment, path=f"/models/{version.version}")
+        others: list[Write] = [guard, entry, *call.writes(version.version)]
         if self._endpoints.find(version.model) is not None:
             one = single(version.model, version.number)
             plan = self._endpoints.plan(by, version.model, one, promote=version.number, rollback=rollback)
-            self._records.write([*plan, guard, entry])
+            self._records.write([*plan, *others])
         else:
             group = self._models.get(version.model)
             crowned = champion(group.value, version.number, rollback)
-            self._records.write([self._models.to_put(group.with_value(crowned)), guard, entry])
+            self._records.write([self._models.to_put(group.with_value(crowned)), *others])
         return version.version
 
     def _write_model(
-        self, by: Principal, group: Stored[ModelRecord], changed: ModelRecord, action: str, detail: str
+        self,
+        by: Principal,
+        group: Stored[ModelRecord],
+        changed: ModelRecord,
+        action: str,
+        detail: str,
+        others: Sequence[Write] = (),
     ) -> None:
         entry = self._activity.entry(by, action, changed.model, detail=detail, path=f"/models?model={changed.model}")
-        self._records.write([self._models.to_put(group.with_value(changed)), entry])
+        self._records.write([self._models.to_put(group.with_value(changed)), entry, *others])
 
     # ---- for other services
+
+    def check_purpose(self, model: str, target: str, problem_type: ProblemType | None) -> None:
+        """Raises Invalid when the model's versions predict something else."""
+        found = self._models.find(model)
+        if found is not None:
+            check_purpose(found.value, target, problem_type)
 
     def approved(self, reference: str) -> StoredVersion:
         """The version a name (its champion), alias or version means. Raises Conflict unless it is Approved."""

@@ -36,10 +36,11 @@ from mlops_api.services.idempotency import Idempotency, IdempotentCall
 from mlops_api.services.principal import PLATFORM, Principal
 from mlops_api.services.registration import Source
 from mlops_api.services.registry import RegistryService
-from mlops_api.services.repair import each
+from mlops_api.services.repair import begin, each
 from mlops_api.services.training_request import check_request
 from mlops_contracts.hyperparameters import HYPERPARAMETERS, PROBLEM_TYPES
 from mlops_contracts.job import JobConfig, encode
+from mlops_contracts.metrics import OBJECTIVE, goodness
 
 _ALL = "training-job"
 OUTPUT_PREFIX = "training"
@@ -68,8 +69,10 @@ def job_collection(records: RecordStore) -> Collection[StoredJob]:
             "group_status": Place(f"{_ALL}/{job.model}/{job.status}", job.created_at),
             "related": Place(f"dataset/{job.dataset}", job.created_at),
         }
-        if job.objective_value is not None:
-            found["rank"] = Place(f"{_ALL}/{job.model}", sortable(job.objective_value))
+        if job.objective_value is not None and job.problem_type is not None:
+            found["rank"] = Place(
+                f"{_ALL}/{job.model}", sortable(goodness(OBJECTIVE[job.problem_type][0], job.objective_value))
+            )
         return found
 
     return Collection(records, "training-job", StoredJob, what="training job", key=lambda job: job.job, places=places)
@@ -122,6 +125,7 @@ class TrainingService:
         if earlier is not None:
             return self.get(earlier)
         dataset = self._datasets.ready(request.dataset)
+        self._registry.check_purpose(request.model, request.target, request.problem_type)
         parameters = check_request(request, self._datasets.report(dataset.value), self._most_instances)
         job = self._new_job(by, request, dataset.value, parameters)
         entry = self._activity.entry(
@@ -129,8 +133,19 @@ class TrainingService:
         )
         put = self._jobs.to_put(Stored(job, 0))
         self._records.write([put, self._datasets.use(dataset, job.job), entry, *call.writes(job.job)])
-        self._runner.start(_spec(job))
-        return _visible(job)
+        refused = begin(lambda: self._launch(job), job.job) is False
+        return self.get(job.job) if refused else _visible(job)
+
+    def _launch(self, job: StoredJob) -> bool:
+        """False when the runner will never take it: then it has failed."""
+        try:
+            self._runner.start(_spec(job))
+        except Invalid as error:
+            reason = error.detail[:1024]
+            state = JobState("Failed", "Failed", reason, ended_at=rfc3339(self._clock()))
+            until_unbeaten(lambda: self._end(job.job, state), what=job.job)
+            return False
+        return True
 
     def _new_job(
         self, by: Principal, request: StartTraining, dataset: StoredDataset, parameters: dict[str, Any]
@@ -200,8 +215,8 @@ class TrainingService:
     def stop(self, by: Principal, job: str) -> TrainingJob:
         """Ask a job to stop. Raises Conflict when it has ended; asking twice is no error."""
         stopping = until_unbeaten(lambda: self._mark_stopping(by, job), what=job)
-        self._runner.start(_spec(stopping))  # so that a job whose start was lost in a crash can be stopped
-        self._runner.stop(job)
+        if self._launch(stopping):  # so that a job whose start was lost in a crash can be stopped
+            self._runner.stop(job)
         return self.get(job)
 
     def _mark_stopping(self, by: Principal, job: str) -> StoredJob:
@@ -227,7 +242,12 @@ class TrainingService:
         if stored is None or stored.value.status in TERMINAL:
             return
         state = self._runner.describe(job)
-        if state.status not in TERMINAL:
+        if state.status in TERMINAL:
+            self._end(job, state)
+
+    def _end(self, job: str, state: JobState) -> None:
+        stored = self._jobs.get(job)
+        if stored.value.status in TERMINAL:
             return
         ended = stored.value.model_copy(update=_progress(state) | {"status": state.status})
         if state.status == "Completed":
@@ -258,6 +278,7 @@ class TrainingService:
         )
         writes = [self._jobs.to_put(stored.with_value(completed)), self._ended_entry(completed)]
         self._records.write([*writes, *registration.writes])
+        self._registry.mirroring.push(registration.version)
 
     def _ended_entry(self, job: StoredJob) -> Any:
         return self._activity.entry(
@@ -274,7 +295,8 @@ class TrainingService:
         each([job for status in statuses for job in self._jobs.every("status", f"{_ALL}/{status}")], self._repair)
 
     def _repair(self, job: StoredJob) -> None:
-        self._runner.start(_spec(job))
+        if not self._launch(job):
+            return
         if job.status == "Stopping":
             self._runner.stop(job.job)
         self.on_training_change(job.job)

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from mlops_api.domain.errors import Invalid
 from mlops_api.domain.training import StartTraining
 from mlops_contracts.dataset import Column, DatasetReport
-from mlops_contracts.hyperparameters import HYPERPARAMETERS, PROBLEM_TYPES
+from mlops_contracts.hyperparameters import FEW_VALUES, HYPERPARAMETERS, MAX_CLASSES, PROBLEM_TYPES, ProblemType
 
 Complaint = dict[str, Any]
 
@@ -66,11 +66,38 @@ def _target_complaints(request: StartTraining, target: Column) -> list[Complaint
     supported = PROBLEM_TYPES[request.algorithm]
     if request.problem_type is not None and request.problem_type not in supported:
         found.append(_complaint("problem_type", f"{request.algorithm} does {', '.join(supported)}."))
+    if target.type == "numeric" and target.distinct > FEW_VALUES and not _may_regress(request, supported):
+        found.append(
+            _complaint(
+                "algorithm",
+                f"{target.name!r} has {target.distinct} distinct numbers: a regression, which {request.algorithm} does "
+                f"not do. Choose another algorithm, or say problem_type multiclass if the numbers are classes.",
+            )
+        )
+    if request.problem_type == "binary" and target.distinct > 2:
+        found.append(
+            _complaint("problem_type", f"{target.name!r} has {target.distinct} distinct values; binary needs two.")
+        )
+    if request.problem_type in (None, "multiclass") and _classes(request, target) > MAX_CLASSES:
+        found.append(
+            _complaint("target", f"{target.name!r} has {target.distinct} classes; at most {MAX_CLASSES} can be learnt.")
+        )
     if request.problem_type == "regression" and target.type != "numeric":
         found.append(
             _complaint("problem_type", f"{target.name!r} is {target.type}; regression needs a numeric target.")
         )
     return found
+
+
+def _may_regress(request: StartTraining, supported: Sequence[ProblemType]) -> bool:
+    """Inference may come out as regression and the algorithm does it, or the user has said what it is."""
+    return request.problem_type is not None or "regression" in supported
+
+
+def _classes(request: StartTraining, target: Column) -> int:
+    """How many classes the job would have; 0 for what inference takes for a regression."""
+    inferred_numeric = request.problem_type is None and target.type == "numeric"
+    return 0 if inferred_numeric and target.distinct > FEW_VALUES else target.distinct
 
 
 def _instance_complaints(request: StartTraining, most: int) -> list[Complaint]:

@@ -269,8 +269,7 @@ def test_reconcile_starts_a_validation_that_was_lost(here: World) -> None:
     created = here.create()
     parts = here.send(created)
     here.processing.lost = StorageFull("no space")
-    with pytest.raises(StorageFull):
-        here.platform.datasets.complete(ANN, created.version, parts)
+    here.platform.datasets.complete(ANN, created.version, parts)
     here.processing.lost = None
     assert here.processing.starts == {}
     here.platform.reconcile()
@@ -413,8 +412,7 @@ def test_deleting_a_version_whose_validation_never_started(here: World) -> None:
     created = here.create()
     parts = here.send(created)
     here.processing.lost = StorageFull("no space")
-    with pytest.raises(StorageFull):
-        here.platform.datasets.complete(ANN, created.version, parts)
+    here.platform.datasets.complete(ANN, created.version, parts)
     here.platform.datasets.delete(ANN, created.version)
     assert versions(here) == []
 
