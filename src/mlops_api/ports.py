@@ -9,6 +9,7 @@ they do not know passes through untouched.
     TrainingRunner    runs `train`
     TransformRunner   runs batch scoring
     EndpointHost      keeps `serve` running behind a name
+    ModelMirror       shows model versions in a registry outside
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, Protocol
 
+from mlops_api.domain.models import ApprovalStatus
 from mlops_api.domain.training import JobStatus
 from mlops_contracts.transform import ResultFormat
 
@@ -443,3 +445,41 @@ class EndpointHost(Protocol):
 
     def delete(self, endpoint: str) -> None:
         """Stop serving; no error when absent."""
+
+
+# --------------------------------------------------------------------------- registry outside
+
+
+@dataclass(frozen=True)
+class MirroredVersion:
+    """A model version as it is to be shown. `comment`: of its last decision."""
+
+    version: str
+    model: str
+    number: int
+    bundle_key: str
+    evaluation_key: str
+    approval_status: ApprovalStatus
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class OutsideVersion:
+    """What the registry outside says of a version. `by`: who changed it last, empty when it does not say."""
+
+    version: str
+    approval_status: ApprovalStatus
+    by: str
+    comment: str
+
+
+class ModelMirror(Protocol):
+    """Shows model versions in a registry outside, where people may decide too; the records stay authoritative.
+    When something changes there, an event `SageMaker Model Package State Change` was handed to the platform."""
+
+    def show(self, version: MirroredVersion) -> None:
+        """Make it show this version with this status. Idempotent. What was decided there already stays so when the
+        status is PendingManualApproval, to which nothing can return."""
+
+    def read(self, reference: str) -> OutsideVersion | None:
+        """What it says of the version that an event's reference means; None when that is none of this platform."""

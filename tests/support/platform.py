@@ -22,7 +22,7 @@ from mlops_api.domain.datasets import CompletedPart, CompleteUpload, CreateDatas
 from mlops_api.domain.inference import StartBatch, TransformJob
 from mlops_api.domain.models import Approve, ModelVersion
 from mlops_api.domain.training import StartTraining, TrainingJob
-from mlops_api.ports import RecordStore
+from mlops_api.ports import ModelMirror, RecordStore
 from mlops_api.services.identity import Identity, TokenIdentity
 from mlops_api.services.platform import Platform
 from mlops_api.services.principal import Principal
@@ -161,7 +161,12 @@ def world(folder: Path, **settings: Any) -> Iterator[World]:
 
 
 def world_of(
-    folder: Path, records: RecordStore, clock: TestClock, identity: Identity | None = None, **settings: Any
+    folder: Path,
+    records: RecordStore,
+    clock: TestClock,
+    identity: Identity | None = None,
+    mirror: ModelMirror | None = None,
+    **settings: Any,
 ) -> World:
     """A platform over these records, its files below `folder`."""
     signer = UrlSigner(b"a secret of this test", clock=clock)
@@ -169,7 +174,7 @@ def world_of(
     runners = ManualProcessing(objects), ManualTraining(objects), ManualTransform(objects), ManualHost()
     chosen = Settings(user="ann", data_dir=folder, **settings)
     platform = build(
-        Adapters(records, objects, *runners, most_instances=1),
+        Adapters(records, objects, *runners, most_instances=1, mirror=mirror),
         chosen,
         identity=identity or TokenIdentity(ANN.name, TOKEN),
         allowed_hosts=frozenset({"127.0.0.1", "localhost", "[::1]"}),

@@ -1,28 +1,78 @@
-"""All aws adapters, over one set of clients."""
+"""All aws adapters, over one set of clients.
 
-from collections.abc import Mapping
-from typing import Any
+Each but the records is imported and made when it is first asked for something: most requests need DynamoDB alone, and
+a cold start has to bear what is loaded.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
 from mlops_api.adapters.aws.clients import AwsClients
 from mlops_api.adapters.aws.dynamodb_records import DynamoRecords
-from mlops_api.adapters.aws.s3_objects import S3Objects
-from mlops_api.adapters.aws.sagemaker_common import AwsSageMaker
-from mlops_api.adapters.aws.sagemaker_endpoints import SageMakerEndpoints
-from mlops_api.adapters.aws.sagemaker_processing import SageMakerProcessing
-from mlops_api.adapters.aws.sagemaker_training import SageMakerTraining
-from mlops_api.adapters.aws.sagemaker_transform import SageMakerTransform
+from mlops_api.ports import EndpointHost, ModelMirror, ObjectStore, ProcessingRunner, TrainingRunner, TransformRunner
 
 
 class AwsStack:
-    """`sagemaker`: the members of AwsSageMaker. Every request needs DynamoDB and S3: their clients are made here;
-    SageMaker's when first used."""
+    """`sagemaker`: the members of AwsSageMaker, the bucket among them."""
 
     def __init__(self, region: str | None, table: str, sagemaker: Mapping[str, Any]) -> None:
-        config = AwsSageMaker(**sagemaker)
         self.clients = AwsClients(region)
+        self._sagemaker = sagemaker
         self.records = DynamoRecords(self.clients.dynamodb, table)
-        self.objects = S3Objects(self.clients.s3, config.bucket)
-        self.processing = SageMakerProcessing(self.clients, self.objects, config)
-        self.training = SageMakerTraining(self.clients, config)
-        self.transform = SageMakerTransform(self.clients, self.objects, config)
-        self.hosting = SageMakerEndpoints(self.clients, config)
+        self.objects = cast(ObjectStore, Later(self._objects))
+        self.processing = cast(ProcessingRunner, Later(self._processing))
+        self.training = cast(TrainingRunner, Later(self._training))
+        self.transform = cast(TransformRunner, Later(self._transform))
+        self.hosting = cast(EndpointHost, Later(self._hosting))
+        self.mirror = cast(ModelMirror, Later(self._mirror))
+
+    def _objects(self) -> ObjectStore:
+        from mlops_api.adapters.aws.s3_objects import S3Objects
+
+        return S3Objects(self.clients.s3, self._sagemaker["bucket"])
+
+    def _processing(self) -> ProcessingRunner:
+        from mlops_api.adapters.aws.sagemaker_processing import SageMakerProcessing
+
+        return SageMakerProcessing(self.clients, self.objects, self._config())
+
+    def _training(self) -> TrainingRunner:
+        from mlops_api.adapters.aws.sagemaker_training import SageMakerTraining
+
+        return SageMakerTraining(self.clients, self._config())
+
+    def _transform(self) -> TransformRunner:
+        from mlops_api.adapters.aws.sagemaker_transform import SageMakerTransform
+
+        return SageMakerTransform(self.clients, self.objects, self._config())
+
+    def _hosting(self) -> EndpointHost:
+        from mlops_api.adapters.aws.sagemaker_endpoints import SageMakerEndpoints
+
+        return SageMakerEndpoints(self.clients, self._config())
+
+    def _mirror(self) -> ModelMirror:
+        from mlops_api.adapters.aws.model_packages import ModelPackages
+
+        return ModelPackages(self.clients, self._config())
+
+    def _config(self) -> Any:
+        from mlops_api.adapters.aws.sagemaker_common import AwsSageMaker
+
+        return AwsSageMaker(**self._sagemaker)
+
+
+class Later:
+    """Stands for what `make` gives; made once, at the first look at a member, also when threads look at once."""
+
+    def __init__(self, make: Callable[[], object]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._made: object | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        if self._made is None:
+            with self._lock:
+                self._made = self._made or self._make()
+        return getattr(self._made, name)
