@@ -177,6 +177,29 @@ def test_an_update_replaces_without_a_gap(studio: Studio) -> None:
     studio.until(lambda: {"pids": studio.server.pids}, lambda now: len(now["pids"]) == 1)
 
 
+def test_what_is_under_way_is_answered_before_a_container_goes(studio: Studio) -> None:
+    object.__setattr__(studio.server.options, "drain_seconds", 20)
+    serve(studio, one=1.0)
+    add_model(studio, "two")
+    studio.config("c2", two=1.0)
+    answers: list[str] = []
+    caller = threading.Thread(target=lambda: answers.append(ask(studio, b"sleep 3")[0]["model"]))
+    caller.start()
+    studio.api.update_endpoint(EndpointName="e", EndpointConfigName="c2")
+    assert ask_until(studio, "two")
+    assert not answers, "the update took longer than the request: nothing was proved"
+    caller.join()
+    assert answers == ["one"]
+
+
+def ask_until(studio: Studio, model: str) -> bool:
+    deadline = time.monotonic() + 20
+    while ask(studio)[0]["model"] != model:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return True
+
+
 def test_a_failed_update_leaves_the_old_configuration(studio: Studio) -> None:
     serve(studio, one=1.0)
     add_model(studio, "broken", fail="forest.npz does not match")

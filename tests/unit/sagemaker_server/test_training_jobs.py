@@ -3,6 +3,7 @@
 import io
 import json
 import tarfile
+import time
 from datetime import datetime
 from typing import Any
 
@@ -99,6 +100,13 @@ def test_a_job_that_ignores_sigterm_is_killed(studio: Studio) -> None:
     studio.api.stop_training_job(TrainingJobName="j")
     assert studio.trained("j")["TrainingJobStatus"] == "Stopped"
     assert studio.keys("models/") == []
+
+
+def test_what_a_container_left_behind_ends_with_it(studio: Studio) -> None:
+    studio.train("j", "child model")
+    began = time.monotonic()
+    assert studio.trained("j")["TrainingJobStatus"] == "Completed"
+    assert time.monotonic() - began < 20  # the child would hold the log open for 60 s
 
 
 def test_max_runtime(studio: Studio) -> None:

@@ -11,8 +11,9 @@ import httpx
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from botocore.stub import Stubber
 
-from tests.sagemaker_server import Options, Refusal, SageMakerServer, posted
+from tests.sagemaker_server import Options, Refusal, SageMakerServer, event_bus, posted
 from tests.sagemaker_server.log_groups import MAX_EVENT_BYTES, LogGroups
 from tests.support.sagemaker import Studio, client, refused
 
@@ -140,6 +141,17 @@ def test_events_can_be_posted(s3: Any) -> None:
         register(server)
         assert [json.loads(each) for each in bodies] == server.events
         assert [each["detail-type"] for each in server.events] == ["SageMaker Model Package State Change"] * 2
+
+
+def test_events_can_go_to_a_bus() -> None:
+    event = {"source": "aws.sagemaker", "detail-type": "X", "detail": {"a": 1}, "resources": ["arn:aws:x"]}
+    entry = {"Source": "aws.sagemaker", "DetailType": "X", "Detail": '{"a": 1}', "Resources": ["arn:aws:x"]}
+    with closing(client("events", "http://127.0.0.1:1")) as bus, Stubber(bus) as stubber:
+        stubber.add_response("put_events", {"FailedEntryCount": 0, "Entries": [{}]}, {"Entries": [entry]})
+        event_bus(bus)(event)
+        stubber.add_response("put_events", {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "Throttled"}]})
+        with pytest.raises(RuntimeError, match="Throttled"):
+            event_bus(bus)(event)
 
 
 @contextmanager
