@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 
-from bench import accuracy, batch, overhead, predict, preprocess, records, startup
+from bench import accuracy, batch, lambda_cold_start, overhead, predict, preprocess, records, startup
 from bench.figure import Row
 from bench.program import Failed
 from bench.table import table
@@ -20,7 +20,7 @@ from bench.world import World
 from mlops_api.client import MLOpsError
 
 FIGURES: dict[str, ModuleType] = {
-    module.NAME: module for module in (startup, records, accuracy, predict, batch, overhead, preprocess)
+    module.NAME: module for module in (startup, lambda_cold_start, records, accuracy, predict, batch, overhead, preprocess)
 }
 
 

@@ -44,7 +44,7 @@ class Settings(BaseSettings):
     processing_seconds: int = Field(3600, ge=10, description="Longest validation of one dataset version.")
     second_approver: bool = Field(False, description="Refuse approval by the one who started the training job.")
 
-    region: str | None = Field(None, description="aws: empty: AWS_REGION, as Lambda sets it.")
+    region: str | None = Field(None, description="aws: empty: AWS_DEFAULT_REGION, which Lambda sets.")
     table: str = Field("", description="aws: the DynamoDB table.")
     bucket: str = Field("", description="aws: the S3 bucket of all files.")
     role_arn: str = Field("", description="aws: the role of SageMaker's jobs and models.")

@@ -59,7 +59,7 @@ def aws_server(cloud: Cloud, cloud_url: str, folder: Path, **settings: str) -> I
 
 def _endpoints(cloud: str, sagemaker: str) -> dict[str, str]:
     own = {f"AWS_ENDPOINT_URL_{name}": sagemaker for name in ("SAGEMAKER", "SAGEMAKER_RUNTIME", "CLOUDWATCH_LOGS")}
-    return {"AWS_REGION": REGION, "AWS_ENDPOINT_URL": cloud} | own
+    return {"AWS_ENDPOINT_URL": cloud} | own
 
 
 def _settings(table: str, bucket: str, more: Mapping[str, str]) -> dict[str, str]:

@@ -4,18 +4,18 @@
     most calls        2 s   5 s         3      up to 3 s           24 s
     invocations       2 s  25 s         1            none          27 s
 
-Addresses and credentials are botocore's own business: AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_<SERVICE>, AWS_REGION, ...
+Addresses and credentials are botocore's own business: AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_<SERVICE>, AWS_DEFAULT_REGION, ...
 """
 
 import threading
 from functools import partial
 from typing import Any
 
-import boto3
 from botocore.config import Config
+from botocore.session import Session
 
 Client = Any
-"""A boto3 client: its methods are made from AWS's service description when it is built."""
+"""Its methods are made from AWS's service description when it is built."""
 
 ATTEMPTS = 3
 _CONNECTIONS = 50
@@ -39,21 +39,30 @@ class AwsClients:
     """
 
     def __init__(self, region: str | None = None) -> None:
-        self._session = boto3.Session(region_name=region)
+        self._session = Session()
+        if region is not None:
+            self._session.set_config_variable("region", region)
         self._clients: dict[str, Client] = {}
         self._lock = threading.Lock()
 
     @property
     def region(self) -> str | None:
-        name: str | None = self._session.region_name
+        name: str | None = self._session.get_config_variable("region")
         return name
 
     def client(self, service: str) -> Client:
         """By boto3's name of the service, such as `logs` or `cloudwatch`."""
         with self._lock:  # making a client is not thread-safe
             if service not in self._clients:
-                self._clients[service] = self._session.client(service, config=_CONFIGS.get(service, CONFIG))
+                make = self._boto3 if service == "s3" else self._session.create_client
+                self._clients[service] = make(service, config=_CONFIGS.get(service, CONFIG))
             return self._clients[service]
+
+    def _boto3(self, service: str, **options: Any) -> Client:
+        """A client with boto3's own methods, such as upload_fileobj. Imported here: it takes as long as botocore."""
+        import boto3
+
+        return boto3.Session(botocore_session=self._session).client(service, **options)
 
     @property
     def dynamodb(self) -> Client:
