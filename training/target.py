@@ -64,6 +64,8 @@ def read_target(
     """The target of rows that all have one. Raises JobError when it does not suit what was asked."""
     if column_type in ("text", "datetime"):
         raise JobError(f"The target {name!r} is a {column_type} column; choose a numeric, boolean or categorical one.")
+    if pa.types.is_floating(values.type):
+        values = pc.add(values, 0.0)  # -0.0 is another distinct value to Arrow than 0.0
     distinct = pc.unique(values)
     if len(distinct) < 2:
         raise JobError(f"The target {name!r} has one value only ({distinct[0].as_py()!r}); there is nothing to learn.")

@@ -18,6 +18,7 @@ def target(values, column_type, asked=None, algorithm="xgboost"):
     [
         ([0, 1, 1, 0], "numeric", "binary", ("0", "1")),
         ([0.0, 1.0, 1.0], "numeric", "binary", ("0", "1")),
+        ([0.0, -0.0, 1.0], "numeric", "binary", ("0", "1")),
         ([10, 9, 2], "numeric", "multiclass", ("2", "9", "10")),
         ([-1, 0, 1], "numeric", "multiclass", ("-1", "0", "1")),
         ([True, False], "boolean", "binary", ("false", "true")),
