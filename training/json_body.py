@@ -21,9 +21,24 @@ def load_json(body: bytes) -> Any:
 def _load_not_finite(body: bytes, error: orjson.JSONDecodeError) -> Any:
     """Read again, slower, a body whose only fault may be its numbers: Python's own json writes NaN."""
     try:
-        return json.loads(body, parse_constant=NotFinite, parse_float=_finite, parse_int=_finite)
+        # From bytes it would guess UTF-16 and let half a surrogate pass.
+        content = json.loads(body.decode("utf-8-sig"), parse_constant=NotFinite, parse_float=_finite, parse_int=_finite)
+        _check_texts(content)
+    except UnicodeEncodeError as half:
+        raise MalformedBody(
+            f"not JSON: a text holds \\u{ord(half.object[half.start]):04x}, half of a surrogate pair; send both, "
+            "or the character itself in UTF-8"
+        ) from half
+    except UnicodeDecodeError as byte:
+        raise MalformedBody(f"not JSON in UTF-8: byte {byte.start} of the body; encode it as UTF-8") from byte
     except (ValueError, RecursionError):
         _refuse(error)
+    return content
+
+
+def _check_texts(content: Any) -> None:
+    """Raises UnicodeEncodeError for half a surrogate pair: it could be stored, shown or answered nowhere."""
+    json.dumps(content, ensure_ascii=False, default=lambda number: number.text).encode()
 
 
 def _finite(text: str) -> float | int | NotFinite:

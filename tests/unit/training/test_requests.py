@@ -253,6 +253,11 @@ def test_no_rows():
         (JSON, b"", "the body is empty"),
         (JSON, b"{", "not JSON"),
         (JSON, b"\xff", "not JSON"),
+        (JSON, b'{"instances": [{"carrier": "\\ud800"}]}', r"\\ud800, half of a surrogate pair"),
+        (JSON, b'{"instances": [{"\\uDFFF": NaN}]}', r"\\udfff, half of a surrogate pair"),
+        (JSON, b'{"instances": [{"carrier": "\xed\xa0\x80", "distance": NaN}]}', "UTF-8: byte 28"),
+        (JSON, '{"instances": [{"carrier": "AA"}]}'.encode("utf-16"), "UTF-8: byte 0"),
+        (JSON, '{"instances": [{"carrier": "AA"}]}'.encode("utf-16-le"), "not JSON"),
         (JSON, b"[" * 100_000, "not JSON"),
         (JSON, b"[1]", "expected an object"),
         (JSON, b'{"rows": [[1]]}', "got the keys: 'rows'"),
@@ -268,6 +273,19 @@ def test_no_rows():
 def test_malformed_bodies(content_type, body, says):
     with pytest.raises(MalformedBody, match=says):
         PARSER.parse(body, content_type)
+
+
+def test_whole_surrogate_pairs_and_a_byte_order_mark_are_read():
+    body = b'\xef\xbb\xbf{"instances": [{"dep_hour": 1, "carrier": "\\ud83d\\ude00"}]}'
+    assert values(PARSER.parse(body, JSON))["carrier"] == [-2]
+
+
+def test_half_a_surrogate_in_a_line_names_the_line():
+    lines = b'{"dep_hour": 1, "carrier": "AA"}\n{"dep_hour": 1, "carrier": "\\ud800"}\n'
+    [(row, column, message)] = complaints(lines, LINES)
+    assert (row, column) == (1, None)
+    assert "half of a surrogate pair" in message
+    assert message.isascii()
 
 
 def test_other_content_types_and_charsets_are_refused():
