@@ -20,7 +20,8 @@ from bench.world import World
 from mlops_api.client import MLOpsError
 
 FIGURES: dict[str, ModuleType] = {
-    module.NAME: module for module in (startup, lambda_cold_start, records, accuracy, predict, batch, overhead, preprocess)
+    module.NAME: module
+    for module in (startup, lambda_cold_start, records, accuracy, predict, batch, overhead, preprocess)
 }
 
 

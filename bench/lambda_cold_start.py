@@ -13,7 +13,7 @@ from pathlib import Path
 from bench.figure import Row, Samples, at_most, informational
 from bench.program import Failed
 from bench.world import World
-from tests.support.aws import CREDENTIALS, REGION
+from tests.support.aws import CREDENTIALS
 from tests.support.lambda_events import http_event
 from tests.support.runtime_api import FunctionError, LambdaFunction
 
@@ -49,9 +49,7 @@ def _environment(url: str) -> dict[str, str]:
     settings = {"mode": "aws", "table": "records", "bucket": "objects", "role_arn": "arn:aws:iam::123456789012:role/r",
                 "image_uri": "image:1", "allowed_hosts": "*"}  # fmt: skip
     return (
-        CREDENTIALS
-        | {"AWS_ENDPOINT_URL": url}
-        | {f"MLOPS_{name.upper()}": value for name, value in settings.items()}
+        CREDENTIALS | {"AWS_ENDPOINT_URL": url} | {f"MLOPS_{name.upper()}": value for name, value in settings.items()}
     )
 
 

@@ -4,7 +4,7 @@
     most calls        2 s   5 s         3      up to 3 s           24 s
     invocations       2 s  25 s         1            none          27 s
 
-Addresses and credentials are botocore's own business: AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_<SERVICE>, AWS_DEFAULT_REGION, ...
+Addresses, credentials and the region are botocore's own business: AWS_ENDPOINT_URL, AWS_DEFAULT_REGION and the like.
 """
 
 import threading
