@@ -20,6 +20,7 @@ from mlops_api.services.dashboard import DashboardService
 from mlops_api.services.datasets import DatasetService
 from mlops_api.services.endpoints import EndpointService
 from mlops_api.services.events import EventHandler
+from mlops_api.services.feedback import FeedbackService
 from mlops_api.services.idempotency import Idempotency
 from mlops_api.services.identity import GatewayIdentity, Identity, TokenIdentity
 from mlops_api.services.inference import InferenceService
@@ -88,6 +89,7 @@ def build(
         endpoints=endpoints,
         inference=InferenceService(host=adapters.hosting, registry=registry, figures=figures),
         batch=batch,
+        feedback=FeedbackService(records=records, clock=clock),
         dashboard=DashboardService(records=records, training=training, figures=figures, clock=clock),
         activity=activity,
         events=EventHandler(datasets=datasets, training=training, endpoints=endpoints, batch=batch, registry=registry),

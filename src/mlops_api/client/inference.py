@@ -8,7 +8,16 @@ from mlops_api.client.effects import Flow, Items, Request, Send
 from mlops_api.client.errors import JobFailed
 from mlops_api.client.resource import M, Resource, listing, operation
 from mlops_api.client.rows import Rows, predict_body
-from mlops_api.domain.inference import Endpoint, EndpointPage, Predictions, PutEndpoint, VariantRequest
+from mlops_api.domain.inference import (
+    Endpoint,
+    EndpointPage,
+    Feedback,
+    FeedbackLabel,
+    FeedbackStored,
+    Predictions,
+    PutEndpoint,
+    VariantRequest,
+)
 
 _PREDICT = "/inference/predict"
 
@@ -29,6 +38,12 @@ class Inference(Resource[M]):
         """Score CSV with a header; otherwise as `predict`."""
         headers = {"Content-Type": "text/csv"}
         return _scored(Request("POST", _PREDICT, params={"model": model}, headers=headers, content=table))
+
+    @operation
+    def feedback(self, labels: Sequence[FeedbackLabel | Mapping[str, Any]]) -> Flow[FeedbackStored]:
+        """Send true labels of earlier predictions: {"prediction_id", "row", "label"}; at most 1,000 a call."""
+        fields = [each.model_dump() if isinstance(each, FeedbackLabel) else dict(each) for each in labels]
+        return calls.write("POST", "/inference/feedback", FeedbackStored, calls.checked(Feedback, {"labels": fields}))
 
     @listing
     def endpoints(self, *, page_size: int | None = None) -> Items[Endpoint]:

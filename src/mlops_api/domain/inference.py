@@ -37,6 +37,22 @@ class Predictions(Answer):
     predictions: list[ClassPrediction] | list[ValuePrediction]
 
 
+class FeedbackLabel(Request):
+    """The true label (or value, as text) of one row of a prediction; rows count from 0."""
+
+    prediction_id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{24}$")]
+    row: Annotated[int, Field(ge=0, lt=100_000)] = 0
+    label: Annotated[str, StringConstraints(min_length=1, max_length=256)]
+
+
+class Feedback(Request):
+    labels: Annotated[list[FeedbackLabel], Field(min_length=1, max_length=1000)]
+
+
+class FeedbackStored(Answer):
+    stored: int
+
+
 class Variant(Answer):
     variant: str = Field(description="Name of the production variant.")
     model_version: str

@@ -7,6 +7,8 @@ from fastapi import APIRouter, Header, Query, Response
 from mlops_api.domain.inference import (
     Endpoint,
     EndpointPage,
+    Feedback,
+    FeedbackStored,
     Predict,
     Predictions,
     PutEndpoint,
@@ -55,6 +57,12 @@ def predict(
 ) -> Response:
     """Labels and probabilities, or values, in row order, and the version that answered."""
     return Response(platform.inference.predict(body, content_type, model), media_type="application/json")
+
+
+@router.post("/feedback", responses=problems())
+def store_feedback(platform: PlatformDep, by: By, request: Feedback) -> FeedbackStored:
+    """Keep the true labels of earlier predictions; a label sent again replaces the one before."""
+    return platform.feedback.store(by, request)
 
 
 @router.get("/endpoints", responses=problems())

@@ -65,11 +65,15 @@ class Collection(Generic[M]):
 
     def find_many(self, keys: Sequence[str]) -> dict[str, M]:
         """Those that exist, by key; any number of keys."""
-        found: dict[str, M] = {}
+        return {key: stored.value for key, stored in self.find_stored(keys).items()}
+
+    def find_stored(self, keys: Sequence[str]) -> dict[str, Stored[M]]:
+        """As find_many, with their revisions."""
+        found: dict[str, Stored[M]] = {}
         unique = list(dict.fromkeys(keys))
         for start in range(0, len(unique), 100):
             batch = self._records.get_many(self.kind, unique[start : start + 100])
-            found |= {key: self._read(record).value for key, record in batch.items()}
+            found |= {key: self._read(record) for key, record in batch.items()}
         return found
 
     def to_put(self, stored: Stored[M], *, expires_at: int | None = None) -> Put:

@@ -11,6 +11,7 @@ from mlops_api.services.dashboard import DashboardService
 from mlops_api.services.datasets import DatasetService
 from mlops_api.services.endpoints import EndpointService
 from mlops_api.services.events import EventHandler
+from mlops_api.services.feedback import FeedbackService
 from mlops_api.services.identity import Identity
 from mlops_api.services.inference import InferenceService
 from mlops_api.services.lineage import LineageService
@@ -37,6 +38,7 @@ class Platform:
     endpoints: EndpointService
     inference: InferenceService
     batch: BatchService
+    feedback: FeedbackService
     dashboard: DashboardService
     activity: ActivityLog
     events: EventHandler
