@@ -3,6 +3,7 @@
     RequestError
     ├── MalformedBody    400   the body is not what its content type says
     ├── TooManyRows      413
+    ├── TooLarge         413
     ├── UnsupportedType  415
     └── BadRows          422   carries the complaints
 
@@ -40,6 +41,12 @@ class MalformedBody(RequestError):
 
 class TooManyRows(RequestError):
     """More rows than one request may hold."""
+
+    status = 413
+
+
+class TooLarge(RequestError):
+    """More bytes, once decompressed, than one request may hold."""
 
     status = 413
 

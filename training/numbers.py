@@ -38,6 +38,11 @@ NUMBER_PATTERN = number_pattern()
 _COMPILED: dict[Decimal, re.Pattern[str]] = {".": re.compile(NUMBER_PATTERN), ",": re.compile(number_pattern(","))}
 
 
+def decimal_mark(delimiter: str | None, *, commas: bool, points: bool) -> Decimal:
+    """The mark of a text column's numbers: a comma only where it parts no cells and where points do not occur."""
+    return "," if delimiter not in (None, ",") and commas and not points else "."
+
+
 def parse_number(text: str, decimal: Decimal = ".") -> float | None:
     """The finite float64 that `text` says, spaces around it not counted; None when it is no number or not finite."""
     trimmed = text.strip(WHITESPACE)

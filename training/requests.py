@@ -3,8 +3,11 @@
     application/json           {"instances": [{column: value}, ...]} or {"columns": [...], "rows": [[...], ...]}
     application/jsonlines      one object, or one array in the signature's order, a line
     text/csv                   columns in the signature's order, no header (SageMaker's rule)
-    text/csv; header=present   columns by name, in any order
+    text/csv; header=present   columns by name, in any order; split at , ; tab or |
     application/x-parquet      columns by name, in any order
+
+A CSV may be gzipped. In files with names, columns that training knew and left out (the target, ids) are passed over,
+as in batch scoring; JSON is written by programs, and is refused with such a column.
 
 `RequestParser.parse` returns the ColumnMap that `Bundle.scores` takes, or raises a complaints.RequestError.
 """
@@ -30,8 +33,9 @@ from training.complaints import (
     TooManyRows,
     UnsupportedType,
 )
-from training.csv_body import csv_rows
+from training.csv_body import csv_rows, named_rows, with_points
 from training.json_body import load_json
+from training.preprocess.sniff import NAMES
 
 MAX_ROWS: Final = 100_000
 
@@ -66,11 +70,17 @@ def media_type(header: str) -> tuple[str, Mapping[str, str]]:
 class RequestParser:
     """Reads bodies for one signature. Nothing in it changes, so threads may share it."""
 
-    def __init__(self, features: Sequence[Feature], *, max_rows: int = MAX_ROWS) -> None:
+    def __init__(
+        self, features: Sequence[Feature], *, ignored: Mapping[str, str] | None = None, max_rows: int = MAX_ROWS
+    ) -> None:
+        """`ignored`: columns that training knew but left out -> why."""
         self.fields = tuple(Field.of(feature) for feature in features)
         self.max_rows = max_rows
         self.order = tuple(field.name for field in self.fields)
         self._names = frozenset(self.order)
+        self._ignored = dict(ignored or {})
+        self._known = self._names | self._ignored.keys()
+        self._numeric = frozenset(field.name for field in self.fields if field.type == "numeric")
         self._places = {name: place for place, name in enumerate(self.order)}
         self._lookups = tuple((field, field.name, ABSENT if field.required else None) for field in self.fields)
 
@@ -159,18 +169,43 @@ class RequestParser:
     # --------------------------------------------------------------- CSV and Parquet
 
     def _csv(self, body: bytes, sink: Sink, parameters: Mapping[str, str]) -> tuple[Columns, int]:
-        rows = csv_rows(body)
-        names: Sequence[str] = self.order
         if parameters.get("header") == "present":
-            names = rows.pop(0)
-            self._check_header(names, sink)
-        elif rows[0] and self._names.issuperset(rows[0]):
-            hint = "this line holds column names; send the content type text/csv; header=present"
-            raise BadRows([Complaint(0, None, hint)], 1)
+            names, rows, delimiter = named_rows(body, self._known)
+            self._check_file_header(names, delimiter, sink)
+        else:
+            names, rows, delimiter = list(self.order), csv_rows(body), ","
+            self._check_no_header(rows[0])
         self._check_count(len(rows))
         if len(names) == 1:
             rows = [row or [""] for row in rows]  # an empty line is a missing cell here
-        return self._by_name(names, _transposed(rows, len(names), "", sink), len(rows), text_column, sink), len(rows)
+        cells = _transposed(rows, len(names), "", sink)
+        if delimiter != ",":
+            cells = self._with_points(names, cells, delimiter, sink)
+        return self._by_name(names, cells, len(rows), text_column, sink), len(rows)
+
+    def _check_file_header(self, names: Sequence[str], delimiter: str, sink: Sink) -> None:
+        if self._known.isdisjoint(names):
+            sink.add(None, None, f"the header, split at the {NAMES[delimiter]}, names no column of the model")
+        self._check_header(self._used(names), sink)
+
+    def _check_no_header(self, first: list[str]) -> None:
+        if first and self._known.issuperset(first):
+            hint = "this line holds column names; send the content type text/csv; header=present"
+            raise BadRows([Complaint(0, None, hint)], 1)
+
+    def _with_points(
+        self, names: Sequence[str], cells: Sequence[Sequence[str]], delimiter: str, sink: Sink
+    ) -> list[Sequence[str]]:
+        """Columns whose numbers have decimal points; one that has them already beside decimal commas is refused."""
+        read = [
+            with_points(each, delimiter) if name in self._numeric else each
+            for name, each in zip(names, cells, strict=True)
+        ]
+        if any(new is not old for new, old in zip(read, cells, strict=True)):
+            for name, new, old in zip(names, read, cells, strict=True):
+                if name in self._numeric and new is old and any("." in cell for cell in new):
+                    sink.add(None, name, "this column has points, but another has decimal commas; use one mark")
+        return read
 
     def _parquet(self, body: bytes, sink: Sink, _: Mapping[str, str]) -> tuple[Columns, int]:
         # Arrow takes 0.1 s to import, and few servers are ever sent Parquet.
@@ -179,7 +214,7 @@ class RequestParser:
 
         content = ParquetBody(body, self.max_rows)
         self._check_count(content.rows)
-        self._report_unknown(None, content.schema.names, sink)
+        self._report_unknown(None, self._used(content.schema.names), sink)
         check_schema(self.fields, content.schema, sink)
         names = [field.name for field in self.fields if readable(field, content.schema)]
         return table_columns(self.fields, content.table(names), sink), content.rows
@@ -202,12 +237,17 @@ class RequestParser:
             elif not count and field.required:
                 sink.add(None, field.name, f"missing: this column is required, {EXPECTED[field.type]}")
 
+    def _used(self, names: Iterable[str]) -> list[str]:
+        return [name for name in names if name not in self._ignored]
+
     def _report_unknown(self, row: int | None, names: Iterable[str], sink: Sink) -> None:
         for name in names:
             if name not in self._names:
                 sink.add(row, name, partial(self._unknown, name))
 
     def _unknown(self, name: str) -> str:
+        if name in self._ignored:
+            return f"not used by this model ({self._ignored[name]}): remove it, or leave it in for batch scoring"
         close = _closest(name[:100], self.order)
         return "unknown column" if close is None else f"unknown column; did you mean {close!r}?"
 

@@ -51,7 +51,7 @@ class LoadedModel:
 
     def __init__(self, bundle: Bundle, *, batch: bool = False) -> None:
         self._bundle = bundle
-        self._parser = RequestParser(bundle.manifest.features)
+        self._parser = RequestParser(bundle.manifest.features, ignored=bundle.manifest.ignored)
         self._renderer = Renderer(bundle.manifest)
         self._batch = batch
 

@@ -270,6 +270,13 @@ def _digest(rows: np.ndarray) -> str:
     return hashlib.sha256(np.sort(rows).astype("<i8").tobytes()).hexdigest()
 
 
+def _unused(loaded: data.TrainingData, config: JobConfig) -> dict[str, str]:
+    """Every column of the dataset that is no feature -> why."""
+    time = {config.time_column: "it is the time column"} if config.time_column else {}
+    left_out = dict.fromkeys(config.exclude, "it was left out in training")
+    return {**loaded.ignored, **left_out, **time, config.target: "it is the target"}
+
+
 def describe(prepared: Prepared, evaluation: Evaluation, hyperparameters: dict[str, Any]) -> Manifest:
     """The manifest, but for the digests of the files."""
     config, target = prepared.config, prepared.target
@@ -286,6 +293,7 @@ def describe(prepared: Prepared, evaluation: Evaluation, hyperparameters: dict[s
         validation_fraction=config.validation_fraction,
         time_column=config.time_column,
         excluded=config.exclude,
+        ignored=_unused(prepared.data, config),
         validation_rows_sha256=_digest(prepared.split.valid),
         training_rows=len(prepared.split.train),
         validation_rows=len(prepared.split.valid),

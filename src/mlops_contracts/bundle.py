@@ -63,6 +63,9 @@ class Manifest(Contract):
     validation_fraction: float | None = None
     time_column: str | None = None
     excluded: tuple[str, ...] = Field((), description="Columns the user left out.")
+    ignored: dict[str, str] = Field(
+        default_factory=dict, description="Column of the dataset that is no feature -> why, as in `it is the target`."
+    )
     validation_rows_sha256: str = Field("", description="Of the held-out rows' numbers: equal when the rows are.")
     training_rows: int
     validation_rows: int

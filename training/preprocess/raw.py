@@ -15,7 +15,7 @@ from training.preprocess.findings import Refused
 from training.preprocess.limits import MEBIBYTE, Limits
 
 CHUNK = MEBIBYTE
-_GZIP = b"\x1f\x8b"
+GZIP = b"\x1f\x8b"
 _PARQUET = b"PAR1"
 _OTHERS = {
     b"PK\x03\x04": "a zip archive or an Excel workbook",
@@ -57,15 +57,24 @@ def unpack(path: Path, scratch: Path, limits: Limits) -> Path:
         raise Refused("empty_file", "The file is empty. Upload a table with a header and at least one row.")
     if size > limits.max_bytes:
         raise _too_many_bytes(limits)
-    if not _starts_with(path, _GZIP):
+    if not _starts_with(path, GZIP):
         return path
     plain = scratch / "plain"
     with path.open("rb") as source, plain.open("wb") as target:
-        for chunk in _bounded(_gunzip(source), size, limits):
+        for chunk in gunzip(source, size, limits):
             target.write(chunk)
     if plain.stat().st_size == 0:
         raise Refused("empty_file", "The gzip file holds nothing. Upload a table with a header and at least one row.")
     return plain
+
+
+def gunzip(source: BinaryIO, size: int, limits: Limits) -> Iterator[bytes]:
+    """Yield what a gzip file of `size` bytes holds.
+
+    Raises:
+        Refused: corrupt_gzip, truncated_gzip, trailing_garbage, decompression_ratio, too_many_bytes.
+    """
+    return _bounded(_members(source), size, limits)
 
 
 def table_format(path: Path) -> Format:
@@ -78,7 +87,7 @@ def table_format(path: Path) -> Format:
         head = file.read(16)
     if head.startswith(_PARQUET):
         return "parquet"
-    known = next((what for magic, what in {_GZIP: "gzip inside gzip", **_OTHERS}.items() if head.startswith(magic)), "")
+    known = next((what for magic, what in {GZIP: "gzip inside gzip", **_OTHERS}.items() if head.startswith(magic)), "")
     if known:
         raise Refused("unsupported_format", f"The file is {known}. Upload CSV (also gzipped) or Parquet.")
     return "csv"
@@ -109,13 +118,13 @@ def _too_many_bytes(limits: Limits) -> Refused:
     return Refused("too_many_bytes", f"The table is larger than {gigabytes:.3g} GiB as text. Split it, or upload less.")
 
 
-def _gunzip(source: BinaryIO) -> Iterator[bytes]:
+def _members(source: BinaryIO) -> Iterator[bytes]:
     """Yield what the members of a gzip file hold; zero padding after the last one is allowed, as gzip(1) does."""
     data = source.read(CHUNK)
     while data:
         rest = yield from _member(data, source)
         data = _skip_padding(rest, source)
-        if data and not data.startswith(_GZIP):
+        if data and not data.startswith(GZIP):
             raise Refused(
                 "trailing_garbage",
                 "Bytes that are no gzip follow the end of the compressed table. Compress the file again.",

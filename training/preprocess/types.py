@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from training.numbers import WHITESPACE, Decimal
+from training.numbers import WHITESPACE, Decimal, decimal_mark
 from training.preprocess.engine import STAGED, Engine, in_groups
 from training.preprocess.findings import KEPT, Findings, plural, shown
 from training.preprocess.limits import Limits
@@ -100,7 +100,7 @@ class TypeFinder:
         ]
 
     def _decimal(self, shape: TextShape) -> Decimal:
-        return "," if self._delimiter not in (None, ",") and shape.commas and not shape.points else "."
+        return decimal_mark(self._delimiter, commas=shape.commas, points=shape.points)
 
     def _tallies(self, cells: Sequence[Cells]) -> Iterator[Tally]:
         for group in in_groups(cells):

@@ -73,6 +73,10 @@ def test_a_job_gives_a_bundle_that_scores_as_it_says(tmp_path, capsys, algorithm
     assert manifest.metrics == evaluation.metrics
     assert set(manifest.importance) == set(FEATURES)
     assert (manifest.dataset, manifest.dataset_sha256) == ("d:1", "ab")
+    assert {**dict.fromkeys(others, "it was left out in training"), target: "it is the target"}.items() <= (
+        manifest.ignored.items()
+    )
+    assert {*manifest.ignored, *FEATURES} == set(table.column_names)
     assert (tmp_path / "output" / "failure").exists() is False
 
     scores = loaded.scores(columns_from_table(table, manifest.features))
@@ -125,7 +129,9 @@ def test_time_column_holds_out_the_newest_rows(tmp_path):
     assert train.main([]) == 0
     evaluation = Evaluation.model_validate_json((tmp_path / "model" / "evaluation.json").read_bytes())
     assert (evaluation.split, evaluation.validation_rows) == ("time", 300)
-    assert "day" not in {feature.name for feature in bundle.load(tmp_path / "model").manifest.features}
+    manifest = bundle.load(tmp_path / "model").manifest
+    assert "day" not in {feature.name for feature in manifest.features}
+    assert manifest.ignored["day"] == "it is the time column"
 
 
 def test_columns_that_are_not_used_are_warned_of(tmp_path, capsys):
@@ -133,6 +139,8 @@ def test_columns_that_are_not_used_are_warned_of(tmp_path, capsys):
     job(tmp_path, table, "xgboost", "two", exclude=["three", "amount"])
     assert train.main([]) == 0
     evaluation = Evaluation.model_validate_json((tmp_path / "model" / "evaluation.json").read_bytes())
+    manifest = bundle.load(tmp_path / "model").manifest
+    assert manifest.ignored["when"] == "datetime column with 1,500 distinct values"
     assert ("ignored_column", "when") in {(each.code, each.column) for each in evaluation.warnings}
     assert "warning: column 'when' is not used: datetime column" in capsys.readouterr().out
 
