@@ -93,9 +93,11 @@ def _check(
     count = len(distinct)
     if problem_type not in PROBLEM_TYPES[algorithm]:
         able = " or ".join(each for each, types in PROBLEM_TYPES.items() if problem_type in types)
+        classes = column_type == "numeric" and count <= MAX_CLASSES and _whole(distinct)
+        other = ", or --problem-type multiclass if its values are classes" if classes else ""
         raise JobError(
             f"{algorithm} does no {problem_type}, and the target {name!r} ({column_type}, {count:,} distinct values) "
-            f"asks for it; use {able}."
+            f"asks for it; choose another algorithm ({able}){other}."
         )
     if problem_type == "regression":
         if column_type != "numeric":
