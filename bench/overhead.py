@@ -18,7 +18,7 @@ from bench.program import ROOT, Failed, environment
 from bench.tables import TARGET, mixed, write_parquet
 from bench.world import ALGORITHMS, World
 from mlops_api.domain.training import TrainingJob
-from training.estimators.boosted import STOPPING_SHARE
+from training.estimators.stopping_rows import STOPPING_SHARE
 from training.split import stratified
 
 NAME = "overhead"

@@ -73,6 +73,26 @@ def by_time(time: Array, fraction: float) -> Split:
     return Split(np.flatnonzero(~validates), np.flatnonzero(validates), "time")
 
 
+UNEVEN = 2.0
+"""A cut between moments whose share is off by more than this factor is not taken by `newest`."""
+
+
+def newest(time: Array, fraction: float, seed: int) -> Split:
+    """As `by_time`, but where moments are so coarse that its share is far off, rows of one moment are drawn.
+
+    A column of months may have half of its rows in the newest one.
+    """
+    parts = by_time(time, fraction)
+    asked = fraction * len(time)
+    if asked / UNEVEN <= len(parts.valid) <= asked * UNEVEN:
+        return parts
+    known = np.where(np.isnan(time), -np.inf, time)
+    drawn = np.random.default_rng(seed).permutation(len(time))
+    order = np.lexsort((drawn, known))
+    held_out = int(np.clip(round(asked), 1, len(time) - 1))
+    return Split(np.sort(order[:-held_out]), np.sort(order[-held_out:]), "time")
+
+
 def time_values(values: pa.ChunkedArray) -> Array:
     """A datetime or numeric column as float64 that keeps its order; NaN for missing."""
     if pa.types.is_date(values.type):

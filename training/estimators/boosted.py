@@ -14,17 +14,14 @@ import xgboost
 from mlops_contracts.hyperparameters import XGBoostHyperparameters
 from training.checkpoint import Checkpoint
 from training.estimators.base import FitTask, Fitted, Progress
+from training.estimators.stopping_rows import stopping_split
 from training.evaluation.metrics import objective
 from training.evaluation.sampling import stratified_rows
 from training.failure import JobStopped
 from training.scorers.boosted import BoostedScorer
-from training.split import Split, at_random, by_time, stratified
 
 Array = npt.NDArray[Any]
 
-STOPPING_SHARE = 0.1
-STOPPING_FROM_ROWS = 200
-"""With fewer training rows none are spared for early stopping: all rounds are done."""
 ONE_THREAD_BELOW = 500_000
 """Cells of the matrix. Each round waits for its threads many times over, which costs a small fit more than they save,
 and very much more on a busy machine."""
@@ -74,7 +71,8 @@ class _Boosting:
 
     def _matrices(self) -> None:
         task = self.task
-        parts = stopping_split(task) if self.chosen.early_stopping_rounds else None
+        asked = self.chosen.early_stopping_rounds
+        parts = stopping_split(task.problem_type, task.y, task.time, task.seed) if asked else None
         rows = parts.train if parts else np.arange(len(task.y))
         self.fitted = self._quantised(task.matrix[rows] if parts else task.matrix, task.y[rows], _at(task.weight, rows))
         self.stopping = None
@@ -178,16 +176,3 @@ class _Boosting:
 
 def _at(weight: Array | None, rows: Array) -> Array | None:
     return None if weight is None else weight[rows]
-
-
-def stopping_split(task: FitTask) -> Split | None:
-    """The rows to fit and the rows to stop by, cut like training and held-out rows; None when rows are too few."""
-    if len(task.y) < STOPPING_FROM_ROWS:
-        return None
-    if task.time is not None:
-        return by_time(task.time, STOPPING_SHARE) if len(np.unique(task.time)) > 1 else None
-    # A seed of its own: with the split's the same rows of each class would be drawn first again.
-    seed = task.seed + 1
-    if task.problem_type == "regression":
-        return at_random(len(task.y), STOPPING_SHARE, seed)
-    return stratified(task.y, STOPPING_SHARE, seed)

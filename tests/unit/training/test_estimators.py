@@ -13,9 +13,9 @@ from tests.support.training_data import report_of
 from training.checkpoint import Checkpoint
 from training.estimators import FitTask, fit
 from training.estimators.base import balanced
-from training.estimators.boosted import stopping_split
 from training.estimators.forest import _rounded_down
 from training.estimators.linear import Design
+from training.estimators.stopping_rows import STOPPING_FROM_ROWS, stopping_split
 from training.failure import JobStopped
 from training.features import Encoder, columns_from_table, fit_features
 from training.scorers.boosted import BoostedScorer
@@ -195,12 +195,23 @@ def test_early_stopping_keeps_the_best_round(tmp_path):
 
 
 def test_stopping_rows_are_training_rows_that_no_tree_is_fitted_on(tmp_path):
-    case = Case("xgboost", "binary", tmp_path)
-    parts = stopping_split(case.task)
-    assert len(parts.valid) == pytest.approx(120, abs=2)
+    told = Told()
+    fit(Case("xgboost", "binary", tmp_path, early_stopping_rounds=5).task, told)
+    assert "phase=fit fitted_rows=1080 early_stopping_rows=120 watched_rows=300" in told.lines
+    y = np.arange(1200) % 2
+    parts = stopping_split("binary", y, None, 3)
+    assert len(parts.valid) == 120
     assert not set(parts.train) & set(parts.valid)
-    newest = stopping_split(Case("xgboost", "binary", tmp_path, time=np.arange(1200.0)).task)
+    newest = stopping_split("binary", y, np.arange(1200.0), 3)
     assert newest.valid.tolist() == list(range(1080, 1200))
+    assert stopping_split("binary", y[: STOPPING_FROM_ROWS - 1], None, 3) is None
+    assert stopping_split("binary", y, np.ones(1200), 3) is None
+
+
+def test_a_coarse_time_column_does_not_spare_half_of_the_rows_for_stopping(tmp_path):
+    told = Told()
+    fit(Case("xgboost", "binary", tmp_path, early_stopping_rounds=5, time=np.arange(1200) // 600).task, told)
+    assert "phase=fit fitted_rows=1080 early_stopping_rows=120 watched_rows=300" in told.lines
 
 
 def test_held_out_rows_are_only_watched(tmp_path):

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training.failure import JobError
-from training.split import at_random, by_time, split, stratified, time_values
+from training.split import at_random, by_time, newest, split, stratified, time_values
 from training.target import Target
 
 
@@ -61,6 +61,33 @@ def test_newest_rows_validate_and_days_stay_together():
 def test_time_takes_the_nearest_moment():
     days = np.array([0.0] * 5 + [1.0] * 5)
     assert by_time(days, 0.05).valid.tolist() == [5, 6, 7, 8, 9]
+
+
+def test_newest_cuts_between_moments_where_it_can():
+    days = np.repeat(np.arange(50.0), 20)
+    assert newest(days, 0.1, 0).valid.tolist() == by_time(days, 0.1).valid.tolist() == list(range(900, 1000))
+
+
+@pytest.mark.parametrize(
+    ("counts", "held"),
+    [([500, 500], [0, 100]), ([10, 990], [0, 100]), ([999, 1], [99, 1]), ([950, 30, 20], [0, 30, 20])],
+)
+def test_newest_draws_from_a_moment_that_is_too_coarse(counts, held):
+    months = np.repeat(np.arange(float(len(counts))), counts)
+    parts = newest(months, 0.1, 4)
+    assert whole(parts, 1000)
+    assert np.bincount(months[parts.valid].astype(int), minlength=len(counts)).tolist() == held
+    assert np.array_equal(parts.valid, newest(months, 0.1, 4).valid)
+
+
+def test_newest_draws_from_all_of_the_moment():
+    valid = newest(np.repeat([0.0, 1.0], 500), 0.1, 4).valid
+    assert abs(valid.mean() - 750) < 50
+    assert not np.array_equal(valid, newest(np.repeat([0.0, 1.0], 500), 0.1, 5).valid)
+
+
+def test_newest_takes_missing_times_for_the_oldest():
+    assert 0 in newest(np.array([np.nan, *[1.0] * 300]), 0.1, 0).train
 
 
 def test_one_moment_cannot_be_split():
