@@ -66,9 +66,9 @@ def test_regression_can_be_asked_for():
             None,
             "logistic_regression",
             "logistic_regression does no regression, and the target 't' (numeric, 20 distinct values) asks for it; "
-            "choose another algorithm (xgboost or random_forest), or --problem-type multiclass if its values are",
+            "choose another algorithm (random_forest or xgboost), or --problem-type multiclass if its values are",
         ),
-        ([0.5, 1.5, 2.0], "numeric", None, "logistic_regression", "another algorithm (xgboost or random_forest)."),
+        ([0.5, 1.5, 2.0], "numeric", None, "logistic_regression", "another algorithm (random_forest or xgboost)."),
         (list(range(101)), "numeric", "multiclass", "xgboost", "has 101 classes, at most 100"),
         ([1e200, 1.0, 2.5], "numeric", None, "xgboost", "values beyond 1e+18; rescale it"),
     ],
