@@ -4,10 +4,12 @@ by the file it writes, and ended by its own process id."""
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from mlops_api.client import MLOps, ServerError, Unreachable
 
@@ -29,13 +31,12 @@ def running_server(data_dir: Path) -> Iterator[MLOps]:
 
 @contextmanager
 def _own_server(data_dir: Path) -> Iterator[MLOps]:
-    data_dir.mkdir(parents=True, exist_ok=True)
-    output = data_dir / "demo-server.out"
-    with output.open("wb") as stream:
+    # Unnamed, because what the server prints holds the token. It makes the data folder itself, closed to others.
+    with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(  # noqa: S603 - this program itself, with a path as one argument
             [sys.executable, "-m", "mlops_api", "up", "--data-dir", os.fspath(data_dir), "--port", "0"],
             stdin=subprocess.DEVNULL,
-            stdout=stream,
+            stdout=output,
             stderr=subprocess.STDOUT,
             # Of its own session, so that Ctrl-C reaches the demo alone and the demo ends the server in order.
             start_new_session=True,
@@ -47,14 +48,15 @@ def _own_server(data_dir: Path) -> Iterator[MLOps]:
             _end(process)
 
 
-def _connected(process: "subprocess.Popen[bytes]", data_dir: Path, output: Path) -> MLOps:
+def _connected(process: "subprocess.Popen[bytes]", data_dir: Path, output: IO[bytes]) -> MLOps:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         client = _answering(process.pid, data_dir)
         if client is not None:
             return client
         time.sleep(0.1)
-    tail = output.read_text(errors="replace")[-2000:].strip()
+    output.seek(0)
+    tail = output.read().decode(errors="replace")[-2000:].strip()
     raise Unreachable(f"The server did not come up (exit code {process.poll()}). Its last words:\n{tail}")
 
 

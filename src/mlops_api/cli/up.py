@@ -26,6 +26,8 @@ _PORT = 8000
 _TRIES = 20
 _MOST_REQUESTS = 1000
 _DRAIN_SECONDS = 10
+_PRIVATE = 0o077
+"""Logs, records and what jobs write are this user's alone, wherever the data folder lies."""
 
 
 def run_up(data_dir: Path | None = None, port: int | None = None, *, as_json: bool = False) -> int:
@@ -34,6 +36,7 @@ def run_up(data_dir: Path | None = None, port: int | None = None, *, as_json: bo
     Returns the exit code. Raises Conflict when another server has the data folder, UsageProblem when the folder or the
     port cannot be had.
     """
+    os.umask(_PRIVATE)
     settings = Settings() if data_dir is None else Settings(data_dir=data_dir)
     with _opened(settings.data_dir) as folder, closing(_listen(port)) as listener:
         url = f"http://{_HOST}:{listener.getsockname()[1]}"

@@ -53,6 +53,16 @@ def test_a_token_that_others_could_read_is_closed_to_them(tmp_path: Path) -> Non
         assert mode(tmp_path / "token") == 0o600
 
 
+def test_a_folder_that_others_could_enter_is_closed_to_them_unless_it_is_not_ours_alone(tmp_path: Path) -> None:
+    for name in ("empty", "used", "shared"):
+        (tmp_path / name).mkdir(mode=0o755)
+    (tmp_path / "used" / "token").write_text("t" * 43)
+    (tmp_path / "shared" / "thesis.tex").write_text("")
+    for name in ("empty", "used", "shared"):
+        DataFolder.open(tmp_path / name).close()
+    assert [mode(tmp_path / name) for name in ("empty", "used", "shared")] == [0o700, 0o700, 0o755]
+
+
 def test_a_damaged_token_is_refused(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("")
     with pytest.raises(Conflict, match="token is damaged"):

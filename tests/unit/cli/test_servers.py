@@ -55,6 +55,14 @@ def test_a_demo_without_its_data_says_so(folder: Path) -> None:
     assert "nowhere.csv.gz" in run.stderr
 
 
+def test_a_demo_leaves_nothing_that_other_users_could_read(folder: Path) -> None:
+    """Its folder is made by this process or by the server, both under the usual umask."""
+    command = [*MLOPS, "demo", "--data-dir", str(folder), "--file", "nowhere.csv.gz"]
+    subprocess.run(command, capture_output=True, timeout=60, check=False, umask=0o022)
+    assert (folder / "token").exists()
+    assert [path for path in [folder, *folder.rglob("*")] if path.stat().st_mode & 0o077] == []
+
+
 @pytest.mark.slow
 def test_the_demo_runs_twice_and_holds_every_reference(folder: Path) -> None:
     """First with a server of its own, then beside one that runs on the folder already."""
@@ -98,6 +106,7 @@ def test_ending_the_server_on_request_is_no_failure(folder: Path, how: signal.Si
             server.send_signal(how)
             assert server.wait(30) == 0
             assert server.stderr.read().splitlines()[-1] == "Stopped."
+            assert not (folder / "server.json").exists()
         finally:
             server.kill()
 

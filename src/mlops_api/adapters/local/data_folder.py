@@ -41,12 +41,14 @@ class DataFolder:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Make the folder when it is missing, and lock it.
+        """Make the folder when it is missing, and lock it. One that is empty or was a data folder before is closed
+        to other users; one that holds something else keeps its mode.
 
         Raises Conflict naming the server that holds it; StorageFull.
         """
         path = path.absolute()
         make_folder(path, mode=_PRIVATE_FOLDER)
+        _close_to_others(path)
         lock = _lock(path)
         try:
             remove_file(path / "server.json")  # of a server that was killed
@@ -96,6 +98,12 @@ class DataFolder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _close_to_others(path: Path) -> None:
+    ours = (path / "token").exists() or not any(path.iterdir())
+    if ours and path.stat().st_mode & 0o077:
+        path.chmod(_PRIVATE_FOLDER)
 
 
 def _lock(path: Path) -> int:
