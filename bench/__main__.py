@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 
-from bench import accuracy, batch, lambda_cold_start, overhead, predict, preprocess, records, startup
+from bench import accuracy, batch, dynamodb_calls, lambda_cold_start, overhead, predict, preprocess, records, startup
 from bench.figure import Row
 from bench.program import Failed
 from bench.table import table
@@ -21,7 +21,7 @@ from mlops_api.client import MLOpsError
 
 FIGURES: dict[str, ModuleType] = {
     module.NAME: module
-    for module in (startup, lambda_cold_start, records, accuracy, predict, batch, overhead, preprocess)
+    for module in (startup, lambda_cold_start, dynamodb_calls, records, accuracy, predict, batch, overhead, preprocess)
 }
 
 
