@@ -244,6 +244,7 @@ def judge(fitted: Fitted, prepared: Prepared, config: JobConfig) -> Evaluation:
             threshold=_threshold(prepared.target),
             ignored=prepared.data.ignored,
             seed=config.seed,
+            asked_share=config.validation_fraction,
         )
     )
 

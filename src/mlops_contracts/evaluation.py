@@ -71,7 +71,14 @@ class Residuals(Contract):
 
 class EvaluationWarning(Contract):
     code: Literal[
-        "leakage", "id_like", "target_derived", "class_imbalance", "few_rows", "ignored_column", "no_better_than_dummy"
+        "leakage",
+        "id_like",
+        "target_derived",
+        "class_imbalance",
+        "few_rows",
+        "uneven_split",
+        "ignored_column",
+        "no_better_than_dummy",
     ]
     message: str
     column: str | None = None

@@ -15,15 +15,18 @@ FEW_HELD_OUT = 100
 FEW_OF_A_CLASS = 20
 RARE_CLASS = 0.1
 """Rows of the rarest class for each row of the most frequent one."""
+UNEVEN = 1.5
+"""Factor between the share that was asked for and the share held out that is worth a word."""
 MOST_IGNORED = 100
 _ERRORS = 1.645
 """One-sided 95%."""
 
 
 def cautions(request: EvaluationInput) -> Iterator[EvaluationWarning]:
-    """Few rows, class imbalance, no better than a dummy, ignored columns."""
+    """Few rows, an uneven split, class imbalance, no better than a dummy, ignored columns."""
     yield from _no_better_than_dummy(request)
     yield from _few_rows(request)
+    yield from _uneven_split(request)
     if request.problem_type != "regression":
         yield from _imbalance(request)
     yield from _ignored(request)
@@ -39,6 +42,19 @@ def _few_rows(request: EvaluationInput) -> Iterator[EvaluationWarning]:
         )
     elif request.problem_type != "regression":
         yield from _few_of_a_class(request)
+
+
+def _uneven_split(request: EvaluationInput) -> Iterator[EvaluationWarning]:
+    """By time, rows of one moment stay together, so a coarse column cannot be cut anywhere."""
+    share = len(request.y_valid) / (len(request.y_train) + len(request.y_valid))
+    asked = request.asked_share
+    if request.split == "time" and asked and not asked / UNEVEN <= share <= asked * UNEVEN:
+        yield EvaluationWarning(
+            code="uneven_split",
+            message=f"{share:.1%} of the rows are held out, where {asked:.1%} was asked for: the time column has so "
+            "few moments, or so many rows at one of them, that no cut comes nearer. Use a finer time column, or a "
+            "share that fits its moments.",
+        )
 
 
 def _few_of_a_class(request: EvaluationInput) -> Iterator[EvaluationWarning]:

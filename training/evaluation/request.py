@@ -42,6 +42,8 @@ class EvaluationInput:
     ignored: Mapping[str, str] = field(default_factory=dict)
     """Column that is no feature -> why, such as "text column with 812 distinct values"."""
     seed: int = 0
+    asked_share: float | None = None
+    """Of the rows, that were to be held out; None: unknown."""
 
     def __post_init__(self) -> None:
         """Raises ValueError when shapes do not fit together or a score is not finite."""

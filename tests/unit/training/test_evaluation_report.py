@@ -106,6 +106,14 @@ def test_few_rows_and_ignored_columns_are_said():
     assert [w.message for w in found.warnings if w.column == "note"] == ["note is not used: text column."]
 
 
+@pytest.mark.parametrize(("asked", "split", "said"), [(0.05, "time", 1), (0.2, "time", 0), (0.05, "random", 0)])
+def test_an_uneven_split_is_said_with_both_shares(asked, split, said):
+    found = evaluate(binary_request(split=split, asked_share=asked))
+    messages = [w.message for w in found.warnings if w.code == "uneven_split"]
+    assert len(messages) == said
+    assert all(message.startswith("25.0% of the rows are held out, where 5.0% was asked for") for message in messages)
+
+
 def test_two_held_out_rows_are_enough_to_answer():
     for make in REQUESTS.values():
         assert evaluate(make(8)).validation_rows == 2

@@ -134,6 +134,15 @@ def test_time_column_holds_out_the_newest_rows(tmp_path):
     assert manifest.ignored["day"] == "it is the time column"
 
 
+def test_a_coarse_time_column_is_said(tmp_path):
+    table = mixed_table(1000).append_column("month", pa.array(np.arange(1000) // 500))
+    job(tmp_path, table, "logistic_regression", "two", exclude=["three", "amount"], time_column="month")
+    assert train.main([]) == 0
+    evaluation = Evaluation.model_validate_json((tmp_path / "model" / "evaluation.json").read_bytes())
+    (warning,) = (each for each in evaluation.warnings if each.code == "uneven_split")
+    assert warning.message.startswith("50.0% of the rows are held out, where 20.0% was asked for")
+
+
 def test_columns_that_are_not_used_are_warned_of(tmp_path, capsys):
     table = mixed_table().append_column("when", pa.array(range(1500), pa.timestamp("us")))
     job(tmp_path, table, "xgboost", "two", exclude=["three", "amount"])
