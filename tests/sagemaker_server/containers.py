@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from tests.sagemaker_server.guardian import Guardian
 from tests.sagemaker_server.log_groups import LogStream
 
 REPOSITORY = Path(__file__).parents[2]
@@ -32,6 +33,7 @@ class Container:
         root: Path,
         environment: Mapping[str, str],
         log: LogStream,
+        guardian: Guardian,
         *,
         on_line: Callable[[str], None] | None = None,
         on_exit: Callable[[], None] | None = None,
@@ -50,6 +52,8 @@ class Container:
             start_new_session=True,
             pass_fds=pass_fds,
         )
+        self._guardian = guardian
+        guardian.begun(self._process.pid)
         self._pid_is_ours = threading.Lock()
         self._reaped = False
         self._reader = threading.Thread(target=self._read, name=f"log-{self._process.pid}", daemon=True)
@@ -97,6 +101,7 @@ class Container:
         os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
         with self._pid_is_ours:
             os.killpg(self._process.pid, signal.SIGKILL)
+            self._guardian.ended(self._process.pid)
             code = self._process.wait()
             self._reaped = True
         self._reader.join()

@@ -11,6 +11,7 @@ from typing import Any
 from tests.sagemaker_server.containers import Container
 from tests.sagemaker_server.events import EventSender
 from tests.sagemaker_server.faults import Faults
+from tests.sagemaker_server.guardian import Guardian
 from tests.sagemaker_server.log_groups import LogGroups, LogStream
 from tests.sagemaker_server.options import Options
 from tests.sagemaker_server.s3 import Storage
@@ -39,6 +40,7 @@ class World:
         self.events = EventSender(options.region, options.account, options.events, options.events_per_change)
         self.lock = threading.RLock()
         self.closing = threading.Event()
+        self._guardian = Guardian()
         self.bugs: list[BaseException] = []
         self._threads: list[threading.Thread] = []
         self._containers: list[Container] = []
@@ -64,7 +66,7 @@ class World:
         """Start a container that close() ends."""
         image = self.options.image_environment
         with self.lock:
-            container = Container(argv, root, {**image, **environment}, log, **hooks)
+            container = Container(argv, root, {**image, **environment}, log, self._guardian, **hooks)
             self._containers.append(container)
         if self.closing.is_set():
             container.kill()
@@ -85,6 +87,7 @@ class World:
         for container in self._running():
             container.wait()
         self.events.close()
+        self._guardian.close()
 
     def pids(self) -> list[int]:
         """Of the containers that run."""

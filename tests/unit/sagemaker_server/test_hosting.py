@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -316,6 +318,38 @@ def test_configurations_are_checked(studio: Studio) -> None:
         studio.config("c", never=1.0)
     with pytest.raises(ClientError, match="sum of the weights"):
         studio.config("c", one=0.0)
+
+
+def test_containers_end_with_a_server_that_is_killed(tmp_path: Path) -> None:
+    program = (
+        "import sys, time\n"
+        "from pathlib import Path\n"
+        "from tests.sagemaker_server.log_groups import LogGroups\n"
+        "from tests.sagemaker_server.containers import Container\n"
+        "from tests.sagemaker_server.guardian import Guardian\n"
+        "stream = LogGroups('r', '1').stream('g', 's')\n"
+        "argv = [sys.executable, '-c', 'import time; time.sleep(60)']\n"
+        "print(Container(argv, Path(sys.argv[1]) / 'ml', {}, stream, Guardian()).pid, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    argv = [sys.executable, "-c", program, str(tmp_path)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, cwd=Path(__file__).parents[3]) as server:
+        assert server.stdout is not None
+        pid = int(server.stdout.readline())
+        assert _works(pid)
+        server.kill()
+    deadline = time.monotonic() + 10
+    while _works(pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def _works(pid: int) -> bool:
+    """Whether there is such a process, and it is no zombie that nobody has waited for."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def test_leaving_the_server_ends_what_runs(studio: Studio) -> None:
