@@ -12,5 +12,6 @@ compile --constraint requirements/dev.txt --output-file requirements/run.txt
 # The images: the API with boto3 and no ML library, the ML container with no API.
 lock pyproject.toml --extra aws --constraint requirements/dev.txt --output-file requirements/api.txt
 lock requirements/ml.in --constraint requirements/dev.txt --output-file requirements/ml.txt
-# Not with the rest: it pins botocore.
+# Not with the rest: they pin botocore and more.
 lock requirements/ministack.in --output-file requirements/ministack.txt
+lock pyproject.toml --extra oracle --output-file requirements/oracle.txt

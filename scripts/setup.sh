@@ -1,12 +1,13 @@
 #!/bin/sh
 # Make .venv ready. `setup.sh run` installs what the platform needs, `setup.sh dev` the tests' tools too;
-# `setup.sh ministack` makes .venv-ministack with the AWS emulator, which pins other versions.
+# `setup.sh ministack` makes .venv-ministack with the AWS emulator, and `setup.sh oracle` .venv-oracle with the SageMaker
+# SDK that tests/oracle compares with: they pin other versions.
 # Exact versions with hashes come from requirements/; a second call with nothing changed does nothing.
 set -eu
 cd "$(dirname "$0")/.."
-kind=${1:?usage: setup.sh run|dev|ministack}
+kind=${1:?usage: setup.sh run|dev|ministack|oracle}
 requirements=requirements/$kind.txt
-case $kind in ministack) venv=.venv-ministack ;; *) venv=.venv ;; esac
+case $kind in ministack | oracle) venv=.venv-$kind ;; *) venv=.venv ;; esac
 stamp=$venv/.installed-$kind
 
 say() { printf '%s\n' "$*" >&2; }
@@ -41,7 +42,7 @@ say "Installing $requirements (once; about a minute)"
 # .pyc files are compiled here, whatever the caller's environment says: start-up is part of the product.
 env -u PYTHONDONTWRITEBYTECODE $venv/bin/python -m pip install --quiet --disable-pip-version-check \
     --require-hashes --requirement "$requirements"
-if [ "$kind" != ministack ]; then
+if [ $venv = .venv ]; then
     env -u PYTHONDONTWRITEBYTECODE $venv/bin/python -m pip install --quiet --disable-pip-version-check \
         --no-deps --no-build-isolation --editable .
     env -u PYTHONDONTWRITEBYTECODE $venv/bin/python -m compileall -q src training
