@@ -27,3 +27,13 @@ def test_the_ml_image_installs_what_it_imports_and_no_more() -> None:
     }
     # uvicorn loads its faster loop and parser by name.
     assert listed - {"uvloop", "httptools"} == wanted
+
+
+def test_the_api_image_installs_what_the_function_imports() -> None:
+    code = ROOT / "src/mlops_api"
+    modules = {*imported(code), *imported(ROOT / "src/mlops_contracts")} - sys.stdlib_module_names - OWN - {"mlops_api"}
+    wanted = {module.replace("_", "-") for module in modules}
+    pinned = {line.partition("==")[0] for line in (ROOT / "requirements/api.txt").read_text().splitlines()}
+    assert wanted <= pinned
+    assert {"boto3", "mangum", "awslambdaric"} <= pinned
+    assert pinned & {"numpy", "pandas", "scikit-learn", "xgboost-cpu", "pyarrow", "duckdb", "moto", "pytest"} == set()

@@ -20,7 +20,16 @@ def test_the_guard_sees_what_is_imported() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["mlops_api.app", "mlops_api.bootstrap", "mlops_api.cli.main", "mlops_api.cli.up", "mlops_api.client"]
+    "module",
+    [
+        "mlops_api.app",
+        "mlops_api.bootstrap",
+        "mlops_api.cli.main",
+        "mlops_api.cli.up",
+        "mlops_api.client",
+        "mlops_api.lambda_handler",
+        "mlops_api.adapters.aws.stack",
+    ],
 )
 def test_no_ml_library_in_the_api_process(module: str) -> None:
     assert imported_by(f"import {module}") & ML == set()
@@ -33,3 +42,9 @@ def test_client_and_cli_do_not_load_the_server(module: str) -> None:
 
 def test_boto3_is_not_loaded_in_local_mode() -> None:
     assert "boto3" not in imported_by("import mlops_api.bootstrap, mlops_api.cli.up")
+
+
+def test_the_lambda_function_starts_without_what_it_does_not_serve_with() -> None:
+    """Each takes a part of every cold start; boto3 comes with the first file."""
+    loaded = imported_by("import mlops_api.lambda_handler, mlops_api.adapters.aws.stack")
+    assert loaded & {"uvicorn", "uvloop", "httpx", "typer", "rich", "sqlite3", "boto3", "s3transfer"} == set()
