@@ -11,11 +11,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mlops_api.adapters.local import procs
+from mlops_api.adapters.local.endpoint_folder import EndpointFolder
 from mlops_api.adapters.local.launch import Started
 from mlops_api.adapters.local.server_client import ServerClient
 from mlops_api.domain.errors import BadRequest, Conflict, Unavailable
@@ -278,6 +280,31 @@ def abandon(machine: Machine) -> None:
     os.close(host._owner)
     machine.engine.close()
     machine.forks.close()
+
+
+def test_a_deletion_cut_off_by_a_kill_keeps_its_name_until_it_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(tmp_path / "data") as machine:
+        machine.put_model("m/one", name="one")
+        machine.host.deploy("e", [variant("a", "m/one")])
+        settled(machine)
+    folder = EndpointFolder(tmp_path / "data/endpoints/names/e")
+    record = folder.read()
+    assert record is not None
+    folder.write(replace(record, deleting=True))  # the last thing that the killed host wrote
+    go_on, remove = threading.Event(), EndpointFolder.remove
+    monkeypatch.setattr(EndpointFolder, "remove", lambda folder: go_on.wait(10) and remove(folder))
+    with running(tmp_path / "data") as machine:
+        assert machine.host.describe("e").status == "Deleting"
+        with pytest.raises(Conflict, match="being deleted"):
+            machine.host.deploy("e", [variant("a", "m/one")])
+        go_on.set()
+        wait_for(lambda: machine.events_of("SageMaker Endpoint State Change")[-1:] != [])
+        assert machine.events_of("SageMaker Endpoint State Change")[-1]["EndpointStatus"] == "DELETING"
+        machine.host.deploy("e", [variant("a", "m/one")])
+        assert settled(machine).status == "InService"
+        assert folder.read() is not None
 
 
 def test_unknown_servers_are_ended_at_start(tmp_path: Path) -> None:

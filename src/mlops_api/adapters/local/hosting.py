@@ -253,10 +253,14 @@ class LocalEndpointHost:
 
     def _take_over(self, folder: EndpointFolder) -> None:
         record = folder.read()
-        if record is None or record.deleting:
-            self._watcher.submit(lambda: self._clear(folder))
+        if record is None:
+            self._clear(folder)
             return
         endpoint = self._endpoints[folder.name] = Endpoint(folder, record)
+        if record.deleting:
+            # Under its name, so that a deployment does not move into the folder that is being removed.
+            self._watcher.submit(lambda: self._remove(endpoint))
+            return
         endpoint.route = Route([Seat(each.spec, None) for each in record.serving])
         self._watcher.submit(lambda: self._resume(endpoint))
 
@@ -281,6 +285,14 @@ class LocalEndpointHost:
         with self._lock:
             self._endpoints.pop(endpoint.folder.name, None)
         self._models.keep_only(self._model_keys())
+        self._tell_removed(endpoint)
+
+    def _tell_removed(self, endpoint: Endpoint) -> None:
+        """Told once, because nothing durable is left that could owe it; who misses it asks describe()."""
+        try:
+            self._tell(endpoint_event(endpoint.folder.name, "Deleting", endpoint.record.generation, _now(), None))
+        except Exception:
+            _log.exception("endpoint %s: the event of its removal was not taken", endpoint.folder.name)
 
     def _clear(self, folder: EndpointFolder) -> None:
         self._keeper.end(folder.servers())
