@@ -164,6 +164,7 @@ class _Hosted:
     serving: tuple[VariantSpec, ...] = ()
     pending: tuple[VariantSpec, ...] = ()
     reason: str | None = None
+    deleting: bool = False
 
 
 @dataclass
@@ -178,11 +179,15 @@ class ManualHost:
     deploys: Counter[str] = field(default_factory=Counter)
     lost: BaseException | None = None
     busy: bool = False
+    slow_deletion: bool = False
+    """delete() only begins; removed() says that it is over."""
 
     def deploy(self, endpoint: str, variants: Sequence[VariantSpec]) -> None:
         if self.lost is not None:
             raise self.lost
         found = self.hosted.setdefault(endpoint, _Hosted())
+        if found.deleting:
+            raise Conflict(f"Endpoint {endpoint} is being deleted; try again in a moment.")
         wanted = tuple(variants)
         if found.pending == wanted or (not found.pending and found.serving == wanted):
             return
@@ -193,12 +198,21 @@ class ManualHost:
         if endpoint not in self.hosted:
             raise NotFound(f"There is no endpoint {endpoint}.")
         found = self.hosted[endpoint]
+        if found.deleting:
+            return EndpointState("Deleting", found.serving)
         if found.pending:
             return EndpointState("Updating" if found.serving else "Creating", found.serving, found.pending)
         return EndpointState("InService" if found.serving else "Failed", found.serving, (), found.reason)
 
     def delete(self, endpoint: str) -> None:
-        self.hosted.pop(endpoint, None)
+        if self.slow_deletion and endpoint in self.hosted:
+            self.hosted[endpoint].deleting = True
+        else:
+            self.hosted.pop(endpoint, None)
+
+    def removed(self, endpoint: str) -> None:
+        """A deletion is over."""
+        del self.hosted[endpoint]
 
     def loaded(self, endpoint: str) -> None:
         """The pending variants answer from now on."""

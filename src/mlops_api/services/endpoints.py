@@ -7,6 +7,7 @@ does not answer.
 
     (none) --deploy--> Creating --> InService --deploy--> Updating --> InService
                            '-> Failed                         '-> InService with failure_reason (the old ones serve)
+    any --delete--> Deleting --> (none)     once the host knows it no more; nothing can be deployed before
 """
 
 from collections.abc import Mapping, Sequence
@@ -86,10 +87,17 @@ class EndpointService:
     # ---- reading
 
     def get(self, endpoint: str) -> Endpoint:
+        """Raises NotFound."""
+        self.find(endpoint)
         return _visible(self._endpoints.get(endpoint).value)
 
     def find(self, endpoint: str) -> Stored[StoredEndpoint] | None:
-        return self._endpoints.find(endpoint)
+        """None also when its deletion turns out to be over."""
+        found = self._endpoints.find(endpoint)
+        if found is not None and found.value.status == "Deleting":
+            self._forget_deleted(endpoint)
+            return self._endpoints.find(endpoint)
+        return found
 
     def page(self, *, limit: int, token: str | None) -> EndpointPage:
         page = self._endpoints.page("all", _ALL, limit=limit, token=token)
@@ -138,9 +146,12 @@ class EndpointService:
     def plan(
         self, by: Principal, model: str, variants: Sequence[Variant], *, promote: int | None, rollback: bool = False
     ) -> list[Write]:
-        """The writes that record a deployment to come; `launch` after they were written."""
+        """The writes that record a deployment to come; `launch` after they were written.
+
+        Raises Conflict while the endpoint is being deleted.
+        """
         now = rfc3339(self._clock())
-        found = self._endpoints.find(model)
+        found = self.find(model)
         base = found or Stored(
             StoredEndpoint(endpoint=model, model=model, status="Creating", variants=[], created_at=now, updated_at=now),
             0,
@@ -206,10 +217,23 @@ class EndpointService:
 
     def _finish_deleting(self, endpoint: str) -> None:
         self._host.delete(endpoint)
+        self._forget_deleted(endpoint)
+
+    def _forget_deleted(self, endpoint: str) -> None:
+        """Drop the record of an endpoint whose deletion is over. Hosts delete in the background, and refuse a
+        deployment meanwhile: without the record it would be accepted here and refused there."""
         stored = self._endpoints.find(endpoint)
-        if stored is not None and stored.value.status == "Deleting":
-            with suppress(RevisionMismatch):  # another deletion was quicker
-                self._records.delete("endpoint", endpoint, stored.revision)
+        if stored is None or stored.value.status != "Deleting" or self._is_hosted(endpoint):
+            return
+        with suppress(RevisionMismatch):  # another one was quicker
+            self._records.delete("endpoint", endpoint, stored.revision)
+
+    def _is_hosted(self, endpoint: str) -> bool:
+        try:
+            self._host.describe(endpoint)
+        except NotFound:
+            return False
+        return True
 
     # ---- events
 
@@ -219,7 +243,7 @@ class EndpointService:
         until_unbeaten(lambda: self._settle(endpoint), what=endpoint)
 
     def _settle(self, endpoint: str) -> None:
-        stored = self._endpoints.find(endpoint)
+        stored = self.find(endpoint)
         if stored is None or not stored.value.pending:
             return
         try:
@@ -300,9 +324,7 @@ class EndpointService:
     def _restore(self, endpoint: StoredEndpoint) -> None:
         if endpoint.pending or not endpoint.variants:
             return
-        try:
-            self._host.describe(endpoint.endpoint)
-        except NotFound:
+        if not self._is_hosted(endpoint.endpoint):
             self._host.deploy(endpoint.endpoint, [self._spec(variant) for variant in endpoint.variants])
 
 

@@ -180,6 +180,39 @@ def test_a_deletion_that_was_cut_off_is_finished_by_reconcile(here: World, monke
     assert put(here, ("a", version, 1)).status == "Creating"
 
 
+def test_nothing_is_deployed_or_written_while_an_endpoint_is_being_deleted(here: World) -> None:
+    version = here.approved(deploy=True).version
+    waiting = here.trained()
+    here.host.slow_deletion = True
+    here.platform.endpoints.delete(ANN, "flights")
+    assert here.platform.endpoints.get("flights").status == "Deleting"
+    before = here.platform.activity.page(after=None, limit=100, token=None)
+    for attempt in (
+        lambda: put(here, ("a", version, 1)),
+        lambda: here.platform.registry.approve(ANN, waiting.version, Approve(comment="", deploy=True), None),
+    ):
+        with pytest.raises(Conflict, match="being deleted"):
+            attempt()
+    assert here.platform.registry.get(waiting.version).approval_status == "PendingManualApproval"
+    assert here.platform.activity.page(after=None, limit=100, token=None) == before
+    here.platform.reconcile()
+    assert here.platform.endpoints.get("flights").status == "Deleting"
+
+
+@pytest.mark.parametrize("notice", ["event", "reconcile", "none"])
+def test_an_endpoint_is_free_again_once_the_host_has_deleted_it(here: World, notice: str) -> None:
+    version = here.approved(deploy=True).version
+    here.host.slow_deletion = True
+    here.platform.endpoints.delete(ANN, "flights")
+    here.host.removed("flights")
+    if notice == "event":
+        here.platform.endpoints.on_endpoint_change("flights")
+    if notice == "reconcile":
+        here.platform.reconcile()
+    assert put(here, ("a", version, 1)).status == "Creating"
+    assert here.host.deploys["flights"] == 2
+
+
 # ---- crashes
 
 
