@@ -17,7 +17,12 @@ PRIOR_ROWS = 10.0
 
 
 def by_effect(level: Array, levels: int, outcome: Array) -> Array:
-    """Permutation of `range(levels)`; `level` (n,) is each row's, -1 for none; `outcome` is (n, k)."""
+    """Permutation of `range(levels)`; `level` (n,) is each row's, -1 for none; `outcome` is (n, k).
+
+    Rows whose outcome is NaN are not looked at.
+    """
+    known = ~np.isnan(outcome).any(axis=1)
+    level, outcome = level[known], outcome[known]
     present = level >= 0
     rows = np.bincount(level[present], minlength=levels).astype(np.float64)
     sums = np.stack([np.bincount(level[present], column[present], levels) for column in outcome.T], axis=1)

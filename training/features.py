@@ -58,7 +58,8 @@ def fit_features(
     """Learn the signature of the columns `names` from the training rows in `table`.
 
     `outcome` (rows, k) holds class indicators or the numeric target; categories are then ordered by their effect
-    on it, which lets a tree split an ordinal code well, otherwise by frequency. Raises FeatureError for a column
+    on it, which lets a tree split an ordinal code well, otherwise by frequency. A row whose outcome must not be
+    learnt from has NaN there. Raises FeatureError for a column
     that is no feature (text, datetime) or absent.
     """
     described = {column.name: column for column in report.columns}

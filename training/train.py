@@ -25,6 +25,7 @@ from training import bundle, data
 from training.baseline import write_baseline
 from training.estimators import FitTask, Fitted, fit
 from training.estimators.base import Array, balanced
+from training.estimators.stopping_rows import stopping_split
 from training.evaluation import EvaluationInput, evaluate
 from training.failure import JobError, guarded
 from training.features import ColumnMap, Encoder, columns_from_table, fit_features
@@ -63,7 +64,7 @@ def run(paths: MlPaths, report: Reporter, threads: int) -> None:
     report.progress(0.0)
     with report.phase("read", dataset=config.dataset, target=config.target):
         loaded = data.load(paths.channel("training"), config)
-    prepared = prepare(loaded, config, report)
+    prepared = prepare(loaded, config, hyperparameters, report)
     report.progress(FIT_FROM)
     with report.phase("fit", algorithm=config.algorithm, rows=len(prepared.split.train), threads=threads):
         fitted = fit(prepared.task(hyperparameters, config.seed, threads, paths), report)
@@ -163,7 +164,9 @@ def checkpoint_key(hyperparameters: Path, loaded: data.TrainingData) -> str:
     return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
 
-def prepare(loaded: data.TrainingData, config: JobConfig, report: Reporter) -> Prepared:
+def prepare(
+    loaded: data.TrainingData, config: JobConfig, hyperparameters: Hyperparameters, report: Reporter
+) -> Prepared:
     """Split the rows, learn the features from the training rows, and turn both sides into columns."""
     if loaded.left_out:
         report.say(f"warning: {loaded.left_out:,} rows without a target are left out")
@@ -176,7 +179,19 @@ def prepare(loaded: data.TrainingData, config: JobConfig, report: Reporter) -> P
         parts = split(target, config.validation_fraction, config.seed, time)
         target, parts = _with_known_classes(target, parts, report)
     with report.phase("features", columns=len(loaded.features), rows=len(parts.train), held_out=len(parts.valid)):
-        return _encoded(loaded, config, target, parts, time)
+        time_train = None if time is None else time[parts.train]
+        outcome = _outcome(target, parts, time_train, hyperparameters, config.seed)
+        return _encoded(loaded, config, target, parts, time_train, outcome)
+
+
+def _outcome(target: Target, parts: Split, time: Array | None, hyperparameters: Hyperparameters, seed: int) -> Array:
+    """The training rows' outcome to order categories by; NaN in the rows that early stopping will look at."""
+    outcome = target.outcome()[parts.train]
+    if getattr(hyperparameters, "early_stopping_rounds", 0):
+        stopping = stopping_split(target.problem_type, target.y[parts.train], time, seed)
+        if stopping is not None:
+            outcome[stopping.valid] = np.nan
+    return outcome
 
 
 def _with_known_classes(target: Target, parts: Split, report: Reporter) -> tuple[Target, Split]:
@@ -193,7 +208,7 @@ def _with_known_classes(target: Target, parts: Split, report: Reporter) -> tuple
 
 
 def _encoded(
-    loaded: data.TrainingData, config: JobConfig, target: Target, parts: Split, time: Array | None
+    loaded: data.TrainingData, config: JobConfig, target: Target, parts: Split, time_train: Array | None, outcome: Array
 ) -> Prepared:
     table = loaded.table.select(loaded.features)
     table_train = table.take(pa.array(parts.train))
@@ -202,7 +217,7 @@ def _encoded(
         loaded.report,
         loaded.features,
         algorithm=config.algorithm,
-        outcome=target.outcome()[parts.train],
+        outcome=outcome,
     )
     return Prepared(
         config=config,
@@ -214,7 +229,7 @@ def _encoded(
         table_train=table_train,
         columns_train=columns_from_table(table_train, features),
         columns_valid=columns_from_table(table.take(pa.array(parts.valid)), features),
-        time_train=None if time is None else time[parts.train],
+        time_train=time_train,
     )
 
 

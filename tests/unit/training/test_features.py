@@ -109,6 +109,14 @@ def test_categories_are_ordered_by_effect():
     assert feature.categories in (("b", "d", "a", "c"), ("c", "a", "d", "b"))
 
 
+def test_rows_without_an_outcome_do_not_order_the_categories():
+    source = pa.table({"c": pa.array(["a", "b", "c", "d"] * 50)})
+    outcome = np.tile([0.4, 0.1, 0.9, 0.2], 50)[:, None]
+    seen = fit_features(source.slice(0, 160), report_of(source), ["c"], outcome=outcome[:160])
+    outcome[160:] = np.nan
+    assert fit_features(source, report_of(source), ["c"], outcome=outcome)[0].categories == seen[0].categories
+
+
 def test_order_by_effect_for_three_classes_separates_the_levels():
     level = np.repeat([0, 1, 2, 3], 100)
     outcome = np.zeros((400, 3))

@@ -134,6 +134,19 @@ def test_time_column_holds_out_the_newest_rows(tmp_path):
     assert manifest.ignored["day"] == "it is the time column"
 
 
+@pytest.mark.parametrize("rounds", [20, 0])
+def test_stopping_rows_do_not_order_the_categories(tmp_path, rounds):
+    draw = np.random.default_rng(0)
+    level, y = draw.integers(0, 6, 1000), draw.normal(size=1000)
+    newest = np.arange(1000) >= 720  # of the 800 training rows, the tenth that stops early
+    y += np.where(newest, -level, level) * np.where(newest & (np.arange(1000) < 800), 100.0, 1.0)
+    table = pa.table({"c": pa.array([f"l{each}" for each in level]), "y": y, "t": np.arange(1000)})
+    write_job(tmp_path, table, {"n_estimators": 5, "early_stopping_rounds": rounds}, target="y", time_column="t")
+    assert train.main([]) == 0
+    (feature,) = bundle.load(tmp_path / "model").manifest.features
+    assert (feature.categories == ("l0", "l1", "l2", "l3", "l4", "l5")) == bool(rounds)
+
+
 def test_a_coarse_time_column_is_said(tmp_path):
     table = mixed_table(1000).append_column("month", pa.array(np.arange(1000) // 500))
     job(tmp_path, table, "logistic_regression", "two", exclude=["three", "amount"], time_column="month")
