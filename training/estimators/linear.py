@@ -19,6 +19,8 @@ Array = npt.NDArray[Any]
 NEWTON_UP_TO = 100
 """Coefficients. Newton's method converges in a few passes over the rows, but each costs their square; many one-hot
 columns are mostly zeros, from which L-BFGS on a sparse matrix profits."""
+SMALLEST = 1e-290
+"""Deviation of a column that counts: its inverse, times a coefficient, must be a finite number."""
 TOLERANCE = 1e-6
 """Largest gradient at the end. With scikit-learn's 1e-4 L-BFGS stops where probabilities are still off by 0.02."""
 
@@ -36,8 +38,7 @@ class Design:
         """Learn center and scale from training rows; indicators and codes are left as they are."""
         numbers = matrix[:, : len(encoder.numbers)]
         indicators = len(encoder.indicated)
-        scale = numbers.std(axis=0)
-        scale[scale == 0] = 1.0
+        scale = _deviation(numbers)
         center = np.concatenate([numbers.mean(axis=0), np.zeros(indicators)])
         levels = tuple(len(feature.categories) + 2 for feature in encoder.categoricals)
         return cls(center, np.concatenate([scale, np.ones(indicators)]), levels)
@@ -82,6 +83,15 @@ class Design:
         return LinearScorer(
             self.center, np.ascontiguousarray(folded), intercept, tuple(map(np.ascontiguousarray, tables))
         )
+
+
+def _deviation(numbers: Array) -> Array:
+    """Standard deviation of each column, 1 where it is nothing; squares of small numbers must not vanish."""
+    largest = np.abs(numbers).max(axis=0, initial=SMALLEST)
+    unit = np.exp2(np.floor(np.log2(largest)))  # a power of two, so that no digit changes
+    scale: Array = (numbers / unit).std(axis=0) * unit
+    scale[scale < SMALLEST] = 1.0
+    return scale
 
 
 def fit_linear(task: FitTask, chosen: LogisticRegressionHyperparameters, progress: Progress) -> Fitted:

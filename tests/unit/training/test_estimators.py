@@ -174,6 +174,28 @@ def test_linear_uses_a_sparse_matrix_for_many_columns(tmp_path, monkeypatch):
     assert np.abs(newton - lbfgs).max() < 1e-3
 
 
+@pytest.mark.parametrize("magnitude", [1e200, 1e29, 1.0, 1e-200, 1e-280])
+def test_linear_learns_from_numbers_of_any_size(magnitude):
+    draw = np.random.default_rng(0)
+    source = pa.table({"x": draw.normal(size=500) * magnitude})
+    features = fit_features(source, report_of(source), ["x"], algorithm="logistic_regression")
+    encoder = Encoder(features, "logistic_regression")
+    matrix = encoder.matrix(columns_from_table(source, features))
+    design = Design.of(encoder, matrix)
+    assert design.dense(matrix).std() == pytest.approx(1.0)
+    scorer = design.scorer(np.array([[3.0]]), np.zeros(1))
+    assert np.isfinite(scorer.coefficients).all()
+    assert np.ptp(scorer.scores(matrix)) > 0.8
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-310, 7.0])
+def test_a_column_without_variance_is_left_alone(value):
+    source = pa.table({"x": [value] * 20})
+    features = fit_features(source, report_of(source), ["x"], algorithm="logistic_regression")
+    encoder = Encoder(features, "logistic_regression")
+    assert Design.of(encoder, encoder.matrix(columns_from_table(source, features))).scale.tolist() == [1.0]
+
+
 def test_linear_says_when_it_did_not_converge(tmp_path):
     told = Told()
     fit(Case("logistic_regression", "binary", tmp_path, max_iter=1).task, told)
