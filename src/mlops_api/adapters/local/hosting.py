@@ -291,7 +291,7 @@ class LocalEndpointHost:
         """Told once, because nothing durable is left that could owe it; who misses it asks describe()."""
         try:
             self._tell(endpoint_event(endpoint.folder.name, "Deleting", endpoint.record.generation, _now(), None))
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever the receiver raises, the removal is done
             _log.exception("endpoint %s: the event of its removal was not taken", endpoint.folder.name)
 
     def _clear(self, folder: EndpointFolder) -> None:
