@@ -18,6 +18,7 @@ from mlops_api.adapters.local.data_folder import DataFolder
 from mlops_api.app import create_app
 from mlops_api.bootstrap import local_platform
 from mlops_api.cli.errors import UsageProblem
+from mlops_api.cli.http_protocol import HeadTimeoutProtocol
 from mlops_api.cli.logs import log_to
 from mlops_api.settings import Settings
 
@@ -45,7 +46,7 @@ def run_up(data_dir: Path | None = None, port: int | None = None, *, as_json: bo
         config = uvicorn.Config(
             app,
             loop="uvloop",
-            http="httptools",
+            http=HeadTimeoutProtocol,
             ws="none",
             log_config=None,
             access_log=False,
