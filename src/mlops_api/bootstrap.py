@@ -103,6 +103,7 @@ def local_platform(settings: Settings, folder: DataFolder, url: str) -> Platform
     """Everything on this machine, below one data folder. `url`: where this server answers."""
     from mlops_api.adapters.local.stack import LocalStack
 
+    chore = Platform.tidy if settings.adopt_jobs else _sweep
     stack = LocalStack(
         folder,
         url,
@@ -124,10 +125,14 @@ def local_platform(settings: Settings, folder: DataFolder, url: str) -> Platform
         identity=TokenIdentity(settings.user, folder.token),
         allowed_hosts=_LOOPBACK,
         mounts={"/storage": stack.storage_app},
-        start=lambda: stack.start(tell=lambda event: _tell(platform, event), reconcile=lambda: platform.tidy()),
+        start=lambda: stack.start(tell=lambda event: _tell(platform, event), chore=lambda: chore(platform)),
         close=stack.close,
     )
     return platform
+
+
+def _sweep(platform: Platform) -> None:
+    platform.datasets.sweep()
 
 
 def aws_platform(settings: Settings) -> Platform:

@@ -10,7 +10,7 @@ _LOG = logging.getLogger(__name__)
 class Schedule:
     """A run that raises is logged and does not stop the next one; runs never overlap."""
 
-    def __init__(self, name: str, seconds: float, action: Callable[[], None]) -> None:
+    def __init__(self, name: str, seconds: float, action: Callable[[], object]) -> None:
         self._name = name
         self._seconds = seconds
         self._action = action

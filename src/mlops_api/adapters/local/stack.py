@@ -18,7 +18,7 @@ from mlops_api.adapters.local.training import LocalTrainingRunner
 from mlops_api.adapters.local.transform import LocalTransformRunner
 from mlops_api.ports import StateChange
 
-_RECONCILE_SECONDS = 60.0
+_CHORE_SECONDS = 60.0
 
 
 class LocalStack:
@@ -27,7 +27,6 @@ class LocalStack:
     def __init__(
         self, folder: DataFolder, url: str, *, training_slots: int | None, stop_grace_seconds: float, adopt: bool
     ) -> None:
-        self._adopt = adopt
         self._tell: StateChange | None = None
         signer = UrlSigner(folder.secret)
         self.records = SqliteRecords(folder.records)
@@ -47,15 +46,14 @@ class LocalStack:
         self.hosting = LocalEndpointHost(folder.endpoints, self._forks, self.objects, self._deliver, adopt=adopt)
         self._schedule: Schedule | None = None
 
-    def start(self, *, tell: StateChange, reconcile: Callable[[], None]) -> None:
-        """Take over what a killed server left, then go on by schedule."""
+    def start(self, *, tell: StateChange, chore: Callable[[], object]) -> None:
+        """Take over what a killed server left; `chore` runs now and on a schedule."""
         self._tell = tell
         self._forks.start()
         self._engine.start()
         self.hosting.start()
-        if self._adopt:
-            self._schedule = Schedule("reconcile", _RECONCILE_SECONDS, reconcile)
-            self._schedule.start()
+        self._schedule = Schedule("chore", _CHORE_SECONDS, chore)
+        self._schedule.start()
 
     def close(self) -> None:
         if self._schedule is not None:
