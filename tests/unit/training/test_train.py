@@ -233,7 +233,7 @@ def test_what_the_user_got_wrong_is_one_clear_sentence(tmp_path, capsys, target,
 def test_regression_by_logistic_regression_is_refused(tmp_path):
     job(tmp_path, mixed_table(), "logistic_regression", "amount")
     assert train.main([]) == 1
-    assert failure(tmp_path).endswith("use random_forest or xgboost.")
+    assert failure(tmp_path).endswith("choose another algorithm (random_forest or xgboost).")
 
 
 def test_configurations_that_cannot_be_read(tmp_path):
