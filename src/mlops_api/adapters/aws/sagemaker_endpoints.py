@@ -10,6 +10,7 @@ weights alone are a deployment too.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
@@ -19,6 +20,7 @@ from mlops_api.adapters.aws.endpoint_invocation import Invoker
 from mlops_api.adapters.aws.endpoint_parts import EndpointParts, Wanted, model_key_of
 from mlops_api.adapters.aws.errors import translated, unavailable
 from mlops_api.adapters.aws.sagemaker_common import (
+    MAX_REASON,
     AlreadyThere,
     AwsSageMaker,
     creating,
@@ -44,7 +46,8 @@ _STATUS: Mapping[str, HostStatus] = {
     "Deleting": "Deleting",
 }
 _REMOVAL_SECONDS: Final = 8.0
-_LOG_CALLS: Final = 3
+_DEPLOYMENT: Final = timedelta(hours=1)
+"""Older lines of its log are of another one."""
 
 
 class SageMakerEndpoints:
@@ -124,10 +127,10 @@ class SageMakerEndpoints:
         if status == "Creating":
             return EndpointState(status, (), self._variants(endpoint, current))
         if status == "Failed":
-            return EndpointState(status, (), failure_reason=self._explained(endpoint, reason))
+            return EndpointState(status, (), failure_reason=self._explained(endpoint, found))
         pending = found.get("PendingDeploymentSummary", {}).get("EndpointConfigName")
         if pending is None and reason is not None:
-            reason = self._explained(endpoint, reason)
+            reason = self._explained(endpoint, found)
         return EndpointState(
             status,
             self._variants(endpoint, current),
@@ -149,12 +152,13 @@ class SageMakerEndpoints:
             model = self._clients.sagemaker.describe_model(ModelName=found["ModelName"])
         return VariantSpec(variant, version, model_key_of(model, self._config), float(found["InitialVariantWeight"]))
 
-    def _explained(self, endpoint: str, reason: str | None) -> str:
+    def _explained(self, endpoint: str, found: Mapping[str, Any]) -> str:
         """SageMaker only knows that a container did not answer its ping; the container's log says why."""
-        said = reason or "SageMaker gives no reason."
-        events = log_events(self._clients, f"{ENDPOINT_GROUP}/{endpoint}", "", _LOG_CALLS, filterPattern='"error:"')
-        lines = [str(event["message"]).strip() for event in events]
-        return f"{said} Its log: {lines[-1]}"[:1024] if lines else said
+        said: str = found.get("FailureReason") or "SageMaker gives no reason."
+        since = round((found["LastModifiedTime"] - _DEPLOYMENT).timestamp() * 1000)
+        wanted = {"filterPattern": '"error:"', "startTime": since}
+        lines = [each["message"] for each in log_events(self._clients, f"{ENDPOINT_GROUP}/{endpoint}", "", 3, **wanted)]
+        return f"{said} Its log: {lines[-1].strip()}"[:MAX_REASON] if lines else said
 
     # ---- invoke, delete
 
