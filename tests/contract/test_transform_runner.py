@@ -1,9 +1,9 @@
 """What ports.TransformRunner promises, on every adapter."""
 
-from collections.abc import os
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
-import Iterator
 import pytest
 
 from mlops_api.domain.errors import NotFound
