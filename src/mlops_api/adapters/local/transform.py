@@ -39,7 +39,8 @@ class LocalTransformRunner:
         self._engine.stop(self._kind, job)
 
     def _prepare(self, task: JobTask) -> None:
-        """output/ stays from one attempt to the next: it holds the chunks that are done."""
+        """checkpoints/ stays from one attempt to the next: it holds the chunks that are done. So does output/, for
+        their progress to be shown meanwhile."""
         spec, ml = TransformSpec(**task.spec), task.ml
         (ml / "output").mkdir(parents=True, exist_ok=True)
         (ml / "output/failure").unlink(missing_ok=True)
