@@ -7,14 +7,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mlops_api.adapters.local import procs
+from mlops_api.adapters.local.job_folder import JobFolder
 from mlops_api.adapters.local.launch import Started
 from mlops_api.domain.errors import BadRequest, NotFound
+from mlops_api.domain.times import rfc3339, utc_now
 from mlops_api.domain.training import TERMINAL
 from mlops_api.ports import TrainingSpec
 from tests.support.local_runners import Machine, ended, journal, running
@@ -143,6 +147,29 @@ def test_max_runtime(machine: Machine) -> None:
     assert "max_runtime" in state.failure_reason
 
 
+def test_all_attempts_together_have_max_runtime(machine: Machine) -> None:
+    state = train(machine, "j", "sleep:1.2 signal:9", max_runtime=2)
+    assert (state.status, state.secondary_status, state.attempt) == ("Stopped", "MaxRuntimeExceeded", 2)
+
+
+def test_time_for_which_the_machine_was_off_is_no_run_time(tmp_path: Path) -> None:
+    first = Machine(tmp_path / "data").start()
+    first.train("j", "once:sleep:30 model", max_runtime=20)
+    begun(first, "j")
+    first.close(stop_jobs=False)
+    os.kill(shepherd_of(first, "j"), signal.SIGKILL)
+    folder = JobFolder(first.root / "jobs/training/active/j")
+    started = folder.started(1)
+    assert started is not None
+    hours_ago = utc_now() - timedelta(hours=3)
+    replace(started, started_at=rfc3339(hours_ago)).write(folder.run(1))
+    written = (hours_ago + timedelta(seconds=2)).timestamp()
+    os.utime(folder.log, (written, written))
+    with running(tmp_path / "data") as machine:
+        state = ended(machine.training.describe, "j")
+    assert (state.status, state.attempt) == ("Completed", 2)
+
+
 def test_jobs_are_begun_in_order(tmp_path: Path) -> None:
     with running(tmp_path / "data", slots={"training": 1}) as machine:
         names = [f"j{number}" for number in range(6)]
@@ -268,7 +295,7 @@ def test_killed_at_random_moments_every_job_ends_exactly_once(tmp_path: Path, ki
         wait_for(lambda: not list((root / "jobs/training/active").iterdir()))
     assert acknowledged <= accepted
     assert acknowledged
-    assert {state.status for state in states.values()} == {"Completed"}
+    assert {(state.status, state.failure_reason) for state in states.values()} == {("Completed", None)}
     assert {tuple(words) for words in runs.values()} == {("begin", "end")}
     assert not machine.processes()
     print(f"{kills} kills, {len(accepted)} jobs: 0 lost, 0 run twice, 0 left")

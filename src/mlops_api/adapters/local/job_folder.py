@@ -17,6 +17,7 @@ import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from mlops_api.adapters.local.durable import make_folder, replace, sync_folder, 
 from mlops_api.adapters.local.launch import Ended, Started
 from mlops_api.domain.errors import BadRequest
 from mlops_api.domain.names import JOB_PATTERN
+from mlops_api.domain.times import parse_rfc3339, rfc3339
 from mlops_api.ports import JobState
 
 _JOB_NAME = re.compile(JOB_PATTERN)
@@ -86,6 +88,22 @@ class JobFolder:
 
     def ended(self, attempt: int) -> Ended | None:
         return Ended.read(self.run(attempt))
+
+    def seconds_used(self, attempt: int) -> float:
+        """What the attempts before this one ran, together."""
+        return sum(self._seconds_of(number) for number in range(1, attempt))
+
+    def _seconds_of(self, attempt: int) -> float:
+        started, ended = self.started(attempt), self.ended(attempt)
+        if started is None or ended is None:
+            return 0.0
+        return (parse_rfc3339(ended.ended_at) - parse_rfc3339(started.started_at)).total_seconds()
+
+    def last_sign_of_life(self, attempt: int) -> str:
+        """When the attempt last wrote to the log, or else began: all that is known of one that ended unseen."""
+        started = self.started(attempt)
+        written = rfc3339(datetime.fromtimestamp(self.log.stat().st_mtime, UTC))
+        return written if started is None else max(written, started.started_at)
 
     def ask_to_stop(self) -> None:
         write_file(self.stop_file, b"")

@@ -181,7 +181,7 @@ class JobSteps:
             environ={job.kind.name_variable: folder.name},
             threads=max(1, processors() // self._limits.slots.get(job.kind.name, 1)),
             niceness=_NICENESS,
-            max_runtime=float(job.spec["max_runtime_seconds"]),
+            max_runtime=max(0.0, job.spec["max_runtime_seconds"] - folder.seconds_used(job.attempt)),
             grace=self._limits.grace,
             pack_model=job.kind.pack_model,
         )
@@ -231,7 +231,8 @@ class JobSteps:
         """
         ended = job.folder.ended(job.attempt)
         if ended is None and job.folder.started(job.attempt) is not None:
-            ended = Ended("lost", rfc3339(utc_now()))
+            # Not now: a machine may have been off for days, which are none of the job's run time.
+            ended = Ended("lost", job.folder.last_sign_of_life(job.attempt))
             ended.write(job.folder.run(job.attempt))
         return ended
 

@@ -9,7 +9,8 @@
               by itself, other code           Failed, with output/failure or the last line of its log
               by a signal, or with no trace   the next attempt; Failed after the last
               because it was asked to         Stopped
-              because of max_runtime          Stopped, secondary status MaxRuntimeExceeded
+              because of max_runtime          Stopped, secondary status MaxRuntimeExceeded; all attempts
+                                              together have that time
 
 Each step is a durable file (job_folder.py), so a new engine finds out where every job stands:
 
