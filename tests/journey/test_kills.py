@@ -96,7 +96,8 @@ class Outcome:
     seconds: float
 
     def assert_right(self) -> None:
-        assert self.lost == self.doubled == self.unfinished == self.orphans == []
+        assert self.lost == self.doubled == self.unfinished == []
+        assert self.orphans == []
         assert self.not_completed == self.without_version == self.not_ready == []
         assert self.numbers == list(range(1, len(self.numbers) + 1))
 
