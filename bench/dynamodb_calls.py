@@ -1,5 +1,6 @@
 """DynamoDB calls of one request, for every route, as a hook in botocore counts them."""
 
+import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -89,8 +90,9 @@ def _here(world: World) -> Iterator[Here]:
     clock = TestClock()
     with closing(Emulators(world.scratch)) as emulators:
         client = emulators.moto.clients.dynamodb
-        create_table(client, _TABLE)
-        records = DynamoRecords(client, _TABLE, now=lambda: clock().timestamp())
+        table = f"{_TABLE}-{secrets.token_hex(4)}"  # moto's tables outlive a measurement in the same process
+        create_table(client, table)
+        records = DynamoRecords(client, table, now=lambda: clock().timestamp())
         made = platform.world_of(world.scratch / "store", records, clock, identity=GatewayIdentity("sub"))
         with closing(LambdaEntry(made.platform, made.settings)) as entry:
             yield Here(made, client, entry)
