@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlops_contracts.dataset import ColumnType
+from mlops_contracts.columns import ColumnType
 from mlops_contracts.hyperparameters import FEW_VALUES, MAX_CLASSES, PROBLEM_TYPES, AlgorithmName, ProblemType
 from training.failure import JobError
 

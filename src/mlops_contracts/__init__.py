@@ -6,6 +6,8 @@ reads is described here once, as pydantic models, so neither side can drift from
     hyperparameters   what each algorithm accepts, with bounds; the JSON Schema clients see
     job               a training job's configuration as SageMaker's string -> string map
     metrics           the `#metric` lines, their regexes, and which way is better
+    columns           the types of a table's columns
+    data_contract     what every version of a dataset must satisfy
     dataset           what `preprocess` writes about a table: columns, profile, quality, preview
     bundle            manifest.json of a model bundle: the signature and the hashes
     evaluation        evaluation.json

@@ -14,8 +14,8 @@ from typing import Literal
 from pydantic import Field
 
 from mlops_contracts.base import Contract
-
-ColumnType = Literal["numeric", "categorical", "boolean", "datetime", "text"]
+from mlops_contracts.columns import ColumnType
+from mlops_contracts.data_contract import NumberedContract
 
 
 class PreprocessConfig(Contract):
@@ -23,6 +23,7 @@ class PreprocessConfig(Contract):
 
     filename: str
     sha256: str = Field(description="That the raw file must have.")
+    contract: NumberedContract | None = Field(None, description="What the table must satisfy.")
 
 
 class Finding(Contract):
@@ -59,6 +60,7 @@ class DatasetReport(Contract):
     encoding: str | None = None
     delimiter: str | None = None
     decimal: str | None = None
+    contract: int | None = Field(None, description="Number of the data contract that the table was held to.")
 
 
 class ValueCount(Contract):

@@ -51,22 +51,30 @@ class Outcome:
         return self.table[column].to_pylist()
 
 
-def job_folder(root: Path, data: bytes, filename: str = "table.csv", sha256: str | None = None) -> MlPaths:
+def job_folder(
+    root: Path, data: bytes, filename: str = "table.csv", sha256: str | None = None, **config: Any
+) -> MlPaths:
     """Lay out a job's input below `root`."""
     paths = MlPaths(root)
     paths.config.mkdir(parents=True)
     paths.channel("raw").mkdir(parents=True)
-    config = {"filename": filename, "sha256": sha256 or hashlib.sha256(data).hexdigest()}
+    config = {"filename": filename, "sha256": sha256 or hashlib.sha256(data).hexdigest(), **config}
     (paths.config / "preprocess.json").write_text(json.dumps(config))
     (paths.channel("raw") / filename).write_bytes(data)
     return paths
 
 
 def preprocess(
-    root: Path, data: bytes, filename: str = "table.csv", *, limits: Limits | None = None, sha256: str | None = None
+    root: Path,
+    data: bytes,
+    filename: str = "table.csv",
+    *,
+    limits: Limits | None = None,
+    sha256: str | None = None,
+    **config: Any,
 ) -> Outcome:
-    """Run the job in a new folder below `root`."""
-    paths = job_folder(root / f"job-{len(list(root.iterdir()))}", data, filename, sha256)
+    """Run the job in a new folder below `root`; `config`: more of preprocess.json."""
+    paths = job_folder(root / f"job-{len(list(root.iterdir()))}", data, filename, sha256, **config)
     run(paths, {"MLOPS_THREADS": "2"}, limits)
     return read_outcome(paths.output)
 

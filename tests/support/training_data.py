@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from mlops_contracts.dataset import Column, ColumnType, DatasetReport, Quality
+from mlops_contracts.columns import ColumnType
+from mlops_contracts.dataset import Column, DatasetReport, Quality
 from mlops_contracts.hyperparameters import HYPERPARAMETERS
 from mlops_contracts.job import JobConfig, encode
 

@@ -16,9 +16,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from mlops_contracts.data_contract import NumberedContract
 from mlops_contracts.dataset import Column, DatasetReport, Finding, PreprocessConfig, Profile
 from training.failure import JobError
 from training.paths import MlPaths
+from training.preprocess.contract_check import ContractCheck
 from training.preprocess.engine import STAGED, Engine
 from training.preprocess.findings import Findings, Refused
 from training.preprocess.limits import Limits, bounded_memory
@@ -50,6 +52,7 @@ class Verdict:
     rows: int = 0
     columns: tuple[Column, ...] = ()
     findings: Findings = field(default_factory=Findings)
+    contract: NumberedContract | None = None
 
     def report(self) -> DatasetReport:
         """The document."""
@@ -62,6 +65,7 @@ class Verdict:
             encoding=self.encoding,
             delimiter=self.delimiter,
             decimal=self.decimal,
+            contract=self.contract.number if self.contract else None,
         )
 
 
@@ -76,7 +80,7 @@ def run(paths: MlPaths, environ: Mapping[str, str] | None = None, limits: Limits
     config = _config(paths)
     raw = _raw_file(paths)
     paths.output.mkdir(parents=True, exist_ok=True)
-    verdict = Verdict(sha256=sha256_of(raw))
+    verdict = Verdict(sha256=sha256_of(raw), contract=config.contract)
     with _scratch(paths) as scratch, bounded_memory(limits):
         try:
             _check_digest(verdict, config)
@@ -185,7 +189,7 @@ def _warn_encoding(encoding: str, findings: Findings) -> None:
 
 
 def _accept(engine: Engine, staged: Staged, columns: list[ColumnPlan], output: Path, verdict: Verdict) -> None:
-    """Write the typed table and measure it; only complete files get their names."""
+    """Write the typed table, measure it and hold it to its contract; only complete files get their names."""
     partial = output / f".{DATA}.part"
     cells, kinds, names = zip(*((each.cells, each.kind, each.name) for each in columns), strict=True)
     statement = Plan(engine.dialect).typed(STAGED, cells, kinds, names)
@@ -196,6 +200,11 @@ def _accept(engine: Engine, staged: Staged, columns: list[ColumnPlan], output: P
     warn_about_values(profile, columns, verdict.findings)
     warn_about_duplicates(profiler.duplicates(), staged.rows, verdict.findings)
     verdict.columns = _columns(profile)
+    if verdict.contract is not None:
+        ContractCheck(verdict.contract, profile, profiler.typed_rows(), verdict.findings).run()
+    if verdict.findings.count:
+        partial.unlink()
+        return
     if verdict.format == "csv":
         verdict.decimal = "," if any(each.kind == "number" and each.cells.decimal == "," for each in columns) else "."
     write_json(output / PREVIEW, profiler.preview())

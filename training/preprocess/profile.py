@@ -10,10 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlops_contracts.dataset import Bucket, ColumnProfile, ColumnType, NumericProfile, Preview, Profile, ValueCount
+from mlops_contracts.columns import ColumnType
+from mlops_contracts.dataset import Bucket, ColumnProfile, NumericProfile, Preview, Profile, ValueCount
 from training.preprocess.engine import Engine, in_groups
 from training.preprocess.plan import ColumnKind
 from training.preprocess.profile_plan import BUCKETS, EXACT_QUANTILE_ROWS, QUANTILES, ROW_GROUP, ProfilePlan, Typed
+from training.preprocess.typed_rows import TypedRows
 from training.preprocess.types import ColumnPlan
 
 PREVIEW_ROWS = 100
@@ -81,6 +83,10 @@ class Profiler:
         if self._engine.row(self._plan.shared_hashes(names))[0] == 0:
             return 0
         return int(self._engine.row(self._plan.duplicates(names))[0])
+
+    def typed_rows(self) -> TypedRows:
+        """What the data contract asks about single rows."""
+        return TypedRows(self._engine.rows, self._engine.dialect, self._plan.table)
 
     def preview(self) -> Preview:
         """The first rows; times as ISO 8601 text."""
