@@ -23,6 +23,7 @@ from mlops_api.services.events import EventHandler
 from mlops_api.services.feedback import FeedbackService
 from mlops_api.services.idempotency import Idempotency
 from mlops_api.services.identity import GatewayIdentity, Identity, TokenIdentity
+from mlops_api.services.inbox import Inbox
 from mlops_api.services.inference import InferenceService
 from mlops_api.services.lineage import LineageService
 from mlops_api.services.mirroring import ModelMirroring
@@ -80,6 +81,7 @@ def build(
     batch = BatchService(
         objects=objects, runner=adapters.transform, datasets=datasets, registry=registry, policy=policy, **retried
     )
+    inbox = Inbox(objects=objects, datasets=datasets, policy=policy, **shared)
     return Platform(
         records=records,
         datasets=datasets,
@@ -89,10 +91,13 @@ def build(
         endpoints=endpoints,
         inference=InferenceService(host=adapters.hosting, registry=registry, figures=figures),
         batch=batch,
+        inbox=inbox,
         feedback=FeedbackService(records=records, clock=clock),
         dashboard=DashboardService(records=records, training=training, figures=figures, clock=clock),
         activity=activity,
-        events=EventHandler(datasets=datasets, training=training, endpoints=endpoints, batch=batch, registry=registry),
+        events=EventHandler(
+            datasets=datasets, training=training, endpoints=endpoints, batch=batch, registry=registry, inbox=inbox
+        ),
         identity=identity,
         allowed_hosts=allowed_hosts,
         **lifecycle,

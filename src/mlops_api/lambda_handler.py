@@ -3,7 +3,8 @@
 API Gateway, HTTP or REST ({"requestContext"})       -> the app, through Mangum
 EventBridge ({"source", "detail-type"})
     SageMaker ... State Change                       -> services.events
-    Object Created (S3)                              -> services.events: an upload whose completion was cut off
+    Object Created (S3)                              -> services.events: a file of the inbox, or an upload whose
+                                                        completion was cut off
     Scheduled Event                                  -> Platform.tidy
 Step Functions ({"task"})                            -> services.tasks
 anything else                                        -> UnknownEvent

@@ -168,6 +168,14 @@ class ObjectInfo:
 
 
 @dataclass(frozen=True)
+class ObjectVersion:
+    """`id` tells the contents that one key has had apart."""
+
+    id: str
+    size: int
+
+
+@dataclass(frozen=True)
 class ObjectPage:
     objects: Sequence[ObjectInfo]
     next_token: str | None
@@ -220,6 +228,16 @@ class ObjectStore(Protocol):
 
     def delete(self, key: str) -> None:
         """No error when absent."""
+
+    def versions(self, key: str) -> Sequence[ObjectVersion]:
+        """What can still be read of the contents that `key` has had, in the order in which they were stored; none when
+        there never was one. A store that keeps no old ones has the present one, and `id` is its etag."""
+
+    def copy(self, source: str, key: str, *, version: str | None = None) -> ObjectInfo:
+        """Store the content of `source` under `key` as put does; it does not pass through this process.
+
+        `version`: the id of the content meant; the newest without. Raises NotFound when it cannot be read any more.
+        """
 
     def start_upload(self, key: str, *, size: int, expires_in: int) -> SignedUpload:
         """URLs that take exactly `size` bytes in parts; nothing is visible under `key` until complete_upload.
@@ -319,7 +337,9 @@ class TrainingRunner(Protocol):
 
 @dataclass(frozen=True)
 class ProcessingSpec:
-    """Reads the object `input_key`; writes the files of mlops_contracts.dataset below `output_prefix`."""
+    """Reads the object `input_key`; writes the files of mlops_contracts.dataset below `output_prefix`.
+
+    `sha256`: what the object must have; empty: it is not known."""
 
     job: str
     input_key: str

@@ -22,7 +22,7 @@ class PreprocessConfig(Contract):
     """input/config/preprocess.json. `filename` is the user's name of the one file below input/data/raw."""
 
     filename: str
-    sha256: str = Field(description="That the raw file must have.")
+    sha256: str = Field(description="That the raw file must have; empty: nobody knows it.")
     contract: NumberedContract | None = Field(None, description="What the table must satisfy.")
 
 

@@ -213,6 +213,45 @@ class TestObjects:
         objects.put("a", b"3")
         assert objects.read("a") == b"3"
 
+    def test_a_copy_is_an_object_of_its_own(self, objects: ObjectStore) -> None:
+        content = os.urandom(1 << 20)
+        objects.put("inbox/a b+ü%20", content)
+        objects.put("copies/a", b"old")
+        info = objects.copy("inbox/a b+ü%20", "copies/a")
+        assert info == objects.info("copies/a")
+        assert info.size == len(content)
+        objects.put("inbox/a b+ü%20", b"new")
+        objects.delete("inbox/a b+ü%20")
+        assert objects.read("copies/a") == content
+
+    def test_what_is_missing_cannot_be_copied(self, objects: ObjectStore) -> None:
+        objects.put("a/b", b"content")
+        for source in ("missing", "a"):
+            with pytest.raises(NotFound):
+                objects.copy(source, "c")
+        with pytest.raises(NotFound):
+            objects.copy("a/b", "c", version="no-version-of-it")
+        for source, key in (("a/../b", "c"), ("a/b", "c/")):
+            with pytest.raises(BadRequest):
+                objects.copy(source, key)
+        assert all_keys(objects) == ["a/b"]
+
+    def test_the_versions_that_can_be_read_are_copied_by_their_ids(self, objects: ObjectStore) -> None:
+        contents = (b"first", b"the second", b"third one")
+        for content in contents:
+            objects.put("a", content)
+        objects.put("a/b", b"of another key")
+        objects.put("aa", b"of another key")
+        versions = objects.versions("a")
+        assert [version.size for version in versions] == [len(content) for content in contents[-len(versions) :]]
+        for version, content in zip(versions, contents[-len(versions) :], strict=True):
+            objects.copy("a", "copy", version=version.id)
+            assert objects.read("copy") == content
+
+    def test_what_never_was_has_no_versions(self, objects: ObjectStore) -> None:
+        objects.put("a/b", b"content")
+        assert list(objects.versions("a")) == list(objects.versions("missing")) == []
+
     def test_puts_and_deletes_side_by_side(self, objects: ObjectStore) -> None:
         def churn(number: int) -> None:
             for turn in range(20):

@@ -58,7 +58,8 @@ def job_folder(
     paths = MlPaths(root)
     paths.config.mkdir(parents=True)
     paths.channel("raw").mkdir(parents=True)
-    config = {"filename": filename, "sha256": sha256 or hashlib.sha256(data).hexdigest(), **config}
+    announced = hashlib.sha256(data).hexdigest() if sha256 is None else sha256
+    config = {"filename": filename, "sha256": announced, **config}
     (paths.config / "preprocess.json").write_text(json.dumps(config))
     (paths.channel("raw") / filename).write_bytes(data)
     return paths

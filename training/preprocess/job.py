@@ -128,7 +128,7 @@ def _stop(verdict: Verdict, finding: Finding) -> None:
 
 
 def _check_digest(verdict: Verdict, config: PreprocessConfig) -> None:
-    if verdict.sha256 != config.sha256:
+    if config.sha256 and verdict.sha256 != config.sha256:
         raise Refused(
             "sha256_mismatch",
             f"The file's SHA-256 is {verdict.sha256}, not {config.sha256} as announced. Upload it again.",

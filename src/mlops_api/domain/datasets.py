@@ -54,7 +54,7 @@ class DatasetSummary(Answer):
     status: DatasetStatus
     filename: str
     size_bytes: int
-    sha256: str
+    sha256: str = Field(description="Of the file; empty for one dropped into the inbox until it is validated.")
     rows: int | None = None
     column_count: int | None = None
     violation_count: int = 0

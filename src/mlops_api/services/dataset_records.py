@@ -7,6 +7,8 @@ datasets/{name}/{number}/table/   dataset.json, profile.json, preview.json, data
 import re
 from collections.abc import Mapping
 
+from pydantic import BaseModel
+
 from mlops_api.domain.datasets import DatasetSummary
 from mlops_api.domain.errors import NotFound
 from mlops_api.domain.names import version_id
@@ -18,10 +20,18 @@ DATASETS = "dataset"
 _RAW = re.compile(r"datasets/(?P<name>[^/:]+)/(?P<number>[1-9][0-9]{0,8})/raw", re.ASCII)
 
 
+class Dropped(BaseModel):
+    """The file of the inbox that a version was made of; `object_version`: the store's id of its content."""
+
+    key: str
+    object_version: str
+
+
 class StoredDataset(DatasetSummary):
-    """The record: the summary and what clients do not see."""
+    """The record: the summary and what clients do not see. `upload_id` is empty for a dropped file."""
 
     upload_id: str
+    dropped: Dropped | None = None
 
     def used_by(self, job: str) -> "StoredDataset":
         """To be written with the job: the new revision makes a deletion that did not see the job fail."""

@@ -117,6 +117,7 @@ class DatasetValidation:
             return _broken(f"Validation ended well, but its verdict cannot be read: {error}"[:1024])
         return {
             "status": "Rejected" if report.quality.violations else "Ready",
+            "sha256": dataset.sha256 or report.sha256,
             "rows": report.rows,
             "column_count": len(report.columns),
             "violation_count": report.quality.violation_count,

@@ -19,7 +19,7 @@ from mlops_api.domain.datasets import (
     Upload,
     UploadPart,
 )
-from mlops_api.domain.errors import Conflict, NotFound, RevisionMismatch, TooLarge
+from mlops_api.domain.errors import Conflict, NotFound, RevisionMismatch
 from mlops_api.domain.models import DownloadUrl
 from mlops_api.domain.names import parse_version, version_id
 from mlops_api.domain.times import Clock, parse_rfc3339, rfc3339
@@ -75,11 +75,7 @@ class DatasetService:
 
     def create(self, by: Principal, request: CreateDataset, idempotency_key: str | None) -> CreatedDataset:
         """Take the next number and hand out the upload URLs. Raises TooLarge over max_upload_bytes."""
-        if request.size_bytes > self._policy.max_upload_bytes:
-            raise TooLarge(
-                f"{request.filename} has {request.size_bytes} bytes; at most {self._policy.max_upload_bytes} "
-                "are taken (setting MLOPS_MAX_UPLOAD_BYTES)."
-            )
+        self._policy.check_upload(request.filename, request.size_bytes)
         call = self._idempotency.call(by, "create-dataset", idempotency_key, request.model_dump_json())
         # Another request may take the number, or claim the same key.
         return until_unbeaten(lambda: self._create_once(by, request, call), what=f"dataset {request.name}")

@@ -12,6 +12,7 @@ from typing import Any
 from mlops_api.services.batch import BatchService
 from mlops_api.services.datasets import DatasetService
 from mlops_api.services.endpoints import EndpointService
+from mlops_api.services.inbox import PREFIX, Inbox
 from mlops_api.services.registry import RegistryService
 from mlops_api.services.training import TrainingService
 
@@ -25,8 +26,10 @@ class EventHandler:
         endpoints: EndpointService,
         batch: BatchService,
         registry: RegistryService,
+        inbox: Inbox,
     ) -> None:
         self._datasets = datasets
+        self._inbox = inbox
         self._batch = batch
         self._reactions: dict[tuple[str, str], tuple[Sequence[str], Callable[[str], None]]] = {
             ("aws.sagemaker", "SageMaker Processing Job State Change"): (
@@ -46,7 +49,7 @@ class EventHandler:
                 ["ModelPackageArn"],
                 registry.on_package_change,
             ),
-            ("aws.s3", "Object Created"): (["object", "key"], datasets.on_uploaded),
+            ("aws.s3", "Object Created"): (["object", "key"], self._on_created),
         }
         """By source and detail-type: where in `detail` the name stands, and who takes it."""
 
@@ -62,6 +65,13 @@ class EventHandler:
             return False
         react(name)
         return True
+
+    def _on_created(self, key: str) -> None:
+        """A file dropped into the inbox, or one that a completion was cut off from."""
+        if key.startswith(PREFIX):
+            self._inbox.on_created(key)
+        else:
+            self._datasets.on_uploaded(key)
 
     def _on_processing_change(self, job: str) -> None:
         """Batch scoring may run as a processing job too; each ignores the other's names."""

@@ -13,6 +13,7 @@ from mlops_api.services.endpoints import EndpointService
 from mlops_api.services.events import EventHandler
 from mlops_api.services.feedback import FeedbackService
 from mlops_api.services.identity import Identity
+from mlops_api.services.inbox import Inbox
 from mlops_api.services.inference import InferenceService
 from mlops_api.services.lineage import LineageService
 from mlops_api.services.registry import RegistryService
@@ -38,6 +39,7 @@ class Platform:
     endpoints: EndpointService
     inference: InferenceService
     batch: BatchService
+    inbox: Inbox
     feedback: FeedbackService
     dashboard: DashboardService
     activity: ActivityLog
@@ -54,6 +56,7 @@ class Platform:
         each(
             [
                 self.datasets.reconcile,
+                self.inbox.reconcile,
                 self.training.reconcile,
                 self.endpoints.reconcile,
                 self.batch.reconcile,

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from mlops_api.domain.errors import TooLarge
+
 
 @dataclass(frozen=True)
 class Policy:
@@ -12,3 +14,11 @@ class Policy:
     download_seconds: int
     processing_seconds: int
     second_approver: bool
+
+    def check_upload(self, filename: str, size_bytes: int) -> None:
+        """Raises TooLarge over max_upload_bytes."""
+        if size_bytes > self.max_upload_bytes:
+            raise TooLarge(
+                f"{filename} has {size_bytes} bytes; at most {self.max_upload_bytes} "
+                "are taken (setting MLOPS_MAX_UPLOAD_BYTES)."
+            )

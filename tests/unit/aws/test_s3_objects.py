@@ -52,6 +52,10 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(s3_objects, "_TRANSFER", config)
 
 
+def named_all(requests: list[tuple[str, Request]], operation: str) -> list[Request]:
+    return [params for name, params in requests if name == operation]
+
+
 def named(requests: list[tuple[str, Request]], operation: str) -> Request:
     return next(params for name, params in requests if name == operation)
 
@@ -280,3 +284,36 @@ class TestUrls:
             objects.put(key, key.encode())
             url, _ = objects.download_url(key, filename="f", expires_in=60)
             assert httpx.get(url, trust_env=False).content == key.encode()
+
+
+class TestCopy:
+    def test_nothing_passes_through_this_process(self, objects: S3Objects, requests: list[tuple[str, Request]]) -> None:
+        objects.put("a", b"content")
+        objects.copy("a", "b")
+        assert named(requests, "CopyObject")["ServerSideEncryption"] == "AES256"
+        assert {name for name, _ in requests} == {"PutObject", "HeadObject", "CopyObject"}
+
+    @pytest.mark.usefixtures("small_parts")
+    def test_a_large_one_in_parts(self, objects: S3Objects, requests: list[tuple[str, Request]]) -> None:
+        """CopyObject takes 5 GB at most."""
+        content = os.urandom(11 * MEBIBYTE)
+        objects.put("a", content)
+        version = objects.versions("a")[0].id
+        objects.put("a", b"other content by now")
+        objects.copy("a", "b", version=version)
+        assert objects.read("b") == content
+        parts = named_all(requests, "UploadPartCopy")
+        assert len(parts) == 3
+        assert all(f"versionId={version}" in part["CopySource"] for part in parts)
+
+    def test_versions_before_and_after_a_deletion(self, objects: S3Objects) -> None:
+        objects.put("a", b"1")
+        objects.delete("a")
+        objects.put("a", b"22")
+        objects.put("a", b"333")
+        assert [version.size for version in objects.versions("a")] == [1, 2, 3]
+
+    def test_more_versions_than_a_page(self, objects: S3Objects) -> None:
+        for size in range(1, 1003):
+            objects.put("a", b"x" * size)
+        assert [version.size for version in objects.versions("a")] == list(range(1, 1003))

@@ -102,6 +102,12 @@ def test_other_bytes_than_announced(tmp_path):
     assert outcome.report.sha256 == hashlib.sha256(TABLE).hexdigest()
 
 
+def test_a_file_whose_hash_nobody_announced_is_hashed(tmp_path):
+    outcome = preprocess(tmp_path, TABLE, sha256="")
+    assert outcome.violations == []
+    assert outcome.report.sha256 == hashlib.sha256(TABLE).hexdigest()
+
+
 def test_same_table_same_bytes(tmp_path):
     """On any number of threads: figures do not depend on the order in which sums were made."""
     lines = [f"{row * 0.1 % 7:.3f},{row % 13},k{row % 7}" for row in range(250_000)]

@@ -20,7 +20,7 @@ from mlops_api.adapters.page_tokens import read_token, write_token
 from mlops_api.adapters.record_rules import check_page
 from mlops_api.domain.errors import BadRequest, Invalid, NotFound
 from mlops_api.domain.times import Clock, rfc3339, utc_now
-from mlops_api.ports import ObjectInfo, ObjectPage, SignedUpload
+from mlops_api.ports import ObjectInfo, ObjectPage, ObjectVersion, SignedUpload
 
 PART_SIZE = 8 << 20
 _SINGLE_PUT = 64 << 20
@@ -30,6 +30,9 @@ _IN_MEMORY = 8 << 20
 _TRANSFER = TransferConfig(multipart_threshold=_SINGLE_PUT, multipart_chunksize=16 << 20)
 _ABSENT = {"NoSuchKey", "404"}
 """Of GET, and of HEAD, whose answers have no body. The role needs s3:ListBucket, or S3 says 403 instead."""
+
+_GONE = _ABSENT | {"NoSuchVersion", "400"}
+"""Of a copy, which begins with a HEAD; one of a version id that never was is refused with 400."""
 
 
 class S3Objects:
@@ -92,6 +95,21 @@ class S3Objects:
         check_key(key)
         with translated(f"{key} cannot be deleted"):
             self._client.delete_object(Bucket=self._bucket, Key=key)
+
+    def versions(self, key: str) -> Sequence[ObjectVersion]:
+        """The role needs s3:ListBucketVersions."""
+        check_key(key)
+        with translated(f"Versions of {key} cannot be listed"):
+            found = list(_versions(self._client, self._bucket, key))
+        return found[::-1]
+
+    def copy(self, source: str, key: str, *, version: str | None = None) -> ObjectInfo:
+        check_key(source)
+        check_key(key)
+        named = {"Bucket": self._bucket, "Key": source} | ({"VersionId": version} if version else {})
+        with translated(f"{source} cannot be copied", dict.fromkeys(_GONE, lambda _: _missing(source))):
+            self._client.copy(named, self._bucket, key, ExtraArgs=dict(ENCRYPTION), Config=_TRANSFER)
+        return self.info(key)
 
     # ---- signed URLs
 
@@ -159,8 +177,20 @@ class S3Objects:
                 raise
 
     def _translated(self, key: str) -> Any:
-        absent = NotFound(f"There is no object {key!r}.", key=key)
-        return translated(f"{key} cannot be read", dict.fromkeys(_ABSENT, lambda _: absent))
+        return translated(f"{key} cannot be read", dict.fromkeys(_ABSENT, lambda _: _missing(key)))
+
+
+def _missing(key: str) -> NotFound:
+    return NotFound(f"There is no object {key!r}.", key=key)
+
+
+def _versions(client: Client, bucket: str, key: str) -> Iterator[ObjectVersion]:
+    """Newest first, as S3 lists them. Keys that begin with `key` follow it in the listing."""
+    for page in client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=key):
+        entries = page.get("Versions", [])
+        yield from (ObjectVersion(each["VersionId"], each["Size"]) for each in entries if each["Key"] == key)
+        if any(each["Key"] != key for each in entries):
+            return
 
 
 def _range(offset: int, length: int | None) -> dict[str, str]:

@@ -5,8 +5,10 @@ uploads/   uploads under way, see uploads
 temporary/ files being written
 """
 
+import os
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -20,9 +22,9 @@ from mlops_api.adapters.local.uploads import PartWriter, UploadPlan, Uploads
 from mlops_api.adapters.object_keys import check_key, check_prefix
 from mlops_api.adapters.page_tokens import read_token, write_token
 from mlops_api.adapters.record_rules import check_page
-from mlops_api.domain.errors import BadRequest
+from mlops_api.domain.errors import BadRequest, NotFound
 from mlops_api.domain.times import Clock, rfc3339, utc_now
-from mlops_api.ports import ObjectInfo, ObjectPage, SignedPart, SignedUpload
+from mlops_api.ports import ObjectInfo, ObjectPage, ObjectVersion, SignedPart, SignedUpload
 
 MOUNT = "/storage"
 """Where the API mounts StorageApp; the signed URLs say so."""
@@ -88,6 +90,21 @@ class FileObjects:
     def delete(self, key: str) -> None:
         check_key(key)
         self._files.remove(key)
+
+    def versions(self, key: str) -> Sequence[ObjectVersion]:
+        check_key(key)
+        with suppress(NotFound):
+            info = self.info(key)
+            return [ObjectVersion(info.etag, info.size)]
+        return []
+
+    def copy(self, source: str, key: str, *, version: str | None = None) -> ObjectInfo:
+        check_key(key)
+        found = self.open_object(source)
+        with os.fdopen(found.descriptor, "rb") as content:
+            if version not in (None, found.info.etag):
+                raise NotFound(f"{source!r} has other content by now.", key=source)
+            return self._files.store(key, content)
 
     def start_upload(self, key: str, *, size: int, expires_in: int) -> SignedUpload:
         check_key(key)
