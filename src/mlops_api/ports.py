@@ -65,6 +65,31 @@ class Put:
 
 
 @dataclass(frozen=True)
+class Overwrite:
+    """Store `record` whatever stands there, `record.revision` aside; the stored revision grows.
+
+    For records that nobody reads before writing them, such as entries that follow a record of their own in the same
+    write. Not for records that Add has made.
+    """
+
+    record: Record
+
+
+@dataclass(frozen=True)
+class Add:
+    """Add `deltas` to the numbers that are a record's data, and put it where `indexes` says.
+
+    A record that is absent begins with nothing, and a number that it lacks with 0. Adding is never refused because
+    others add too: whatever the order, the sum is right. All its data are whole numbers.
+    """
+
+    kind: str
+    key: str
+    deltas: Mapping[str, int]
+    indexes: Mapping[Index, Place] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Delete:
     """Remove a record at this revision; None: whatever its revision, and no error when it is absent."""
 
@@ -82,7 +107,10 @@ class Check:
     revision: int
 
 
-Write = Put | Delete | Check
+Write = Put | Overwrite | Add | Delete | Check
+
+RecordName = tuple[str, str]
+"""A record's kind and key."""
 
 
 @dataclass(frozen=True)
@@ -109,8 +137,9 @@ class RecordStore(Protocol):
     def get(self, kind: str, key: str) -> Record:
         """Raises NotFound."""
 
-    def get_many(self, kind: str, keys: Sequence[str]) -> Mapping[str, Record]:
-        """Those of `keys` (at most 100) that exist, by key."""
+    def get_many(self, names: Sequence[RecordName]) -> Mapping[RecordName, Record]:
+        """Those of `names` (at most 100, of whatever kinds) that exist. Each is as it was at some moment of the call,
+        perhaps another one than the others': Check, in the write that follows, what has to hold together."""
 
     def put(self, record: Record) -> Record:
         """Store one record and return it with its new revision.

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mlops_api.domain.errors import AlreadyExists, BadRequest, Invalid, NotFound, PlatformError, RevisionMismatch
-from mlops_api.ports import Check, Count, Delete, Index, Place, Put, Record, RecordStore
+from mlops_api.ports import Add, Check, Count, Delete, Index, Overwrite, Place, Put, Record, RecordStore
 
 KIND = "thing"
 
@@ -124,12 +124,22 @@ class TestOneRecord:
     def test_get_many_returns_those_that_exist(self, records: RecordStore) -> None:
         for key in ("a", "b", "c"):
             records.put(record(key))
-        found = records.get_many(KIND, ["a", "c", "missing", "a"])
-        assert {key: item.key for key, item in found.items()} == {"a": "a", "c": "c"}
-        assert records.get_many(KIND, []) == {}
-        assert len(records.get_many(KIND, [f"k{n}" for n in range(99)] + ["b"])) == 1
+        wanted = [(KIND, "a"), (KIND, "c"), (KIND, "missing"), (KIND, "a")]
+        assert records.get_many(wanted) == {name: records.get(*name) for name in wanted[:2]}
+        assert records.get_many([]) == {}
+        assert len(records.get_many([(KIND, f"k{n}") for n in range(99)] + [(KIND, "b")])) == 1
         with pytest.raises(BadRequest, match="100"):
-            records.get_many(KIND, [f"k{n}" for n in range(101)])
+            records.get_many([(KIND, f"k{n}") for n in range(101)])
+
+    def test_get_many_reads_several_kinds_at_once(self, records: RecordStore) -> None:
+        for kind in ("one", "other"):
+            records.put(record("a", {"of": kind}, kind=kind))
+        records.put(record("b", kind="other"))
+        found = records.get_many([("one", "a"), ("other", "a"), ("one", "b")])
+        assert {name: item.data for name, item in found.items()} == {
+            ("one", "a"): {"of": "one"},
+            ("other", "a"): {"of": "other"},
+        }
 
     def test_ready(self, records: RecordStore) -> None:
         records.ready()
@@ -253,6 +263,61 @@ class TestWrite:
         with pytest.raises(AlreadyExists, match="b-here") as caught:
             records.write([Put(record("new")), Put(record("b-here")), Put(record("a-here"))])
         assert caught.value.extra["key"] == "b-here"
+
+    def test_overwrites_whatever_stands_there(self, records: RecordStore) -> None:
+        stood = records.put(replace(at("here", "1"), expires_at=4_000_000_000))
+        for key in ("here", "new"):
+            records.write([Overwrite(record(key, {"v": 2}, indexes={"group": Place("g", key)}))])
+        assert keys(records) == []
+        assert keys(records, "group", "g") == ["here", "new"]
+        found = records.get(KIND, "here")
+        assert (found.data, found.expires_at) == ({"v": 2}, None)
+        with pytest.raises(RevisionMismatch):
+            records.put(stood)
+        assert records.put(replace(found, data={"v": 3})).revision == found.revision + 1
+
+    def test_what_is_overwritten_may_expire(self, records: RecordStore) -> None:
+        records.write([Overwrite(replace(at("a", "1"), expires_at=int(time.time()) - 1))])
+        assert keys(records) == []
+        records.write([Overwrite(at("a", "1"))])
+        assert keys(records) == ["a"]
+
+    def test_adds_to_numbers(self, records: RecordStore) -> None:
+        records.write([Add(KIND, "sums", {"a": 2**50, "b": -1}, {"all": Place(KIND, "1")})])
+        records.write([Add(KIND, "sums", {"a": 1, "c": 0}, {"all": Place(KIND, "2")})])
+        found = records.get(KIND, "sums")
+        assert (found.data, found.revision) == ({"a": 2**50 + 1, "b": -1, "c": 0}, 2)
+        assert found.indexes == {"all": Place(KIND, "2")}
+        assert [item.data for item in records.query("all", KIND).records] == [found.data]
+        assert records.get_many([(KIND, "sums")]) == {(KIND, "sums"): found}
+
+    def test_adds_to_what_was_put(self, records: RecordStore) -> None:
+        first = records.put(record("sums", {"a": 5}))
+        records.write([Add(KIND, "sums", {"a": 1, "b": 2})])
+        assert records.get(KIND, "sums").data == {"a": 6, "b": 2}
+        with pytest.raises(RevisionMismatch):
+            records.put(first)
+        records.put(replace(records.get(KIND, "sums"), data={"a": 1}))
+        records.write([Add(KIND, "sums", {"a": 1})])
+        assert records.get(KIND, "sums").data == {"a": 2}
+
+    @pytest.mark.parametrize("name", ["a", "dataset/Ready", "2026-11-25", "ä b", "#a0", "revision", "x" * 200])
+    def test_numbers_have_any_name(self, records: RecordStore, name: str) -> None:
+        for _ in range(2):
+            records.write([Add(KIND, "sums", {name: 1})])
+        assert records.get(KIND, "sums").data == {name: 2}
+
+    @pytest.mark.parametrize("delta", [1.5, True, "1", None, 2**60])
+    def test_only_whole_numbers_are_added(self, records: RecordStore, delta: Any) -> None:
+        with pytest.raises(Invalid, match="whole number"):
+            records.write([Put(record("a")), Add(KIND, "sums", {"a": delta})])
+        assert records.get_many([(KIND, "a"), (KIND, "sums")]) == {}
+
+    def test_nothing_is_added_when_a_record_stands_in_the_way(self, records: RecordStore) -> None:
+        records.put(record("here"))
+        with pytest.raises(AlreadyExists):
+            records.write([Add(KIND, "sums", {"a": 1}), Overwrite(record("other")), Put(record("here"))])
+        assert records.get_many([(KIND, "sums"), (KIND, "other")]) == {}
 
     def test_twenty_five_records_at_once_and_no_more(self, records: RecordStore) -> None:
         records.write([Put(at(f"k{number:02}", "1")) for number in range(25)])
@@ -421,7 +486,7 @@ class TestExpiry:
         records.put(replace(at("future", "2"), expires_at=future))
         with pytest.raises(NotFound):
             records.get(KIND, "past")
-        assert list(records.get_many(KIND, ["past", "future"])) == ["future"]
+        assert list(records.get_many([(KIND, "past"), (KIND, "future")])) == [(KIND, "future")]
         assert keys(records) == ["future"]
         assert records.count("all", KIND) == Count(1, exact=True)
 
@@ -472,6 +537,16 @@ class TestConcurrency:
         assert records.get(KIND, "counter").data == {"n": 200}
         assert records.get(KIND, "counter").revision == 201
         assert conflicts > 0, "the threads never met, so nothing was proved"
+
+    def test_no_addition_is_lost(self, records: RecordStore) -> None:
+        def add(number: int) -> None:
+            for turn in range(5):
+                records.write([Add(KIND, "sums", {"n": 1, f"of{number}": turn}), Put(record(f"{number}-{turn}"))])
+
+        at_once(add)
+        found = records.get(KIND, "sums")
+        assert found.data == {"n": 40} | {f"of{number}": 10 for number in range(8)}
+        assert found.revision == 40
 
     def test_exactly_one_create_wins(self, records: RecordStore) -> None:
         def create(number: int, key: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from mlops_api.domain.errors import AlreadyExists, BadRequest, Invalid, RevisionMismatch
-from mlops_api.ports import Check, Delete, Place, Put, Record, Write
+from mlops_api.ports import Add, Check, Delete, Index, Overwrite, Place, Put, Record, RecordName, Write
 
 MAX_DATA_BYTES = 350_000
 """Below DynamoDB's 400 kB an item, which counts names and index copies too."""
@@ -20,6 +20,9 @@ MAX_PLACE_BYTES = 1000
 
 MAX_WRITE_DATA_BYTES = 3_500_000
 """Below the 4 MB that DynamoDB takes in one transaction, names included."""
+
+MAX_DELTA = 2**53
+"""So that sums of many still are whole numbers in JSON."""
 
 MAX_WRITES = 25
 MAX_GET_MANY = 100
@@ -46,8 +49,11 @@ def encode_data(record: Record) -> bytes:
 
 
 def encode_writes(writes: Sequence[Write]) -> list[bytes]:
-    """The data of each Put, nothing for others. Raises as encode_data does, and Invalid when it is too much at once."""
-    encoded = [encode_data(write.record) if isinstance(write, Put) else b"" for write in writes]
+    """The data of each Put and Overwrite, nothing for others.
+
+    Raises as encode_data does, and Invalid when it is too much at once.
+    """
+    encoded = [encode_data(write.record) if isinstance(write, Put | Overwrite) else b"" for write in writes]
     size = sum(map(len, encoded))
     if size > MAX_WRITE_DATA_BYTES:
         raise Invalid(f"One write holds at most {MAX_WRITE_DATA_BYTES} bytes, not {size}. Write the records in turns.")
@@ -55,7 +61,8 @@ def encode_writes(writes: Sequence[Write]) -> list[bytes]:
 
 
 def check_writes(writes: Sequence[Write]) -> None:
-    """Raises BadRequest for too many writes, two on one record, or a name out of bounds."""
+    """Raises BadRequest for too many writes, two on one record, or a name out of bounds; Invalid for what is no whole
+    number to add."""
     if len(writes) > MAX_WRITES:
         raise BadRequest(f"One write holds at most {MAX_WRITES} records, not {len(writes)}. Write them in turns.")
     names = [target(write) for write in writes]
@@ -63,6 +70,8 @@ def check_writes(writes: Sequence[Write]) -> None:
         raise BadRequest("One write may name each record only once.")
     for write in writes:
         _check_names(write)
+        if isinstance(write, Add):
+            _check_deltas(write)
 
 
 def check_page(limit: int) -> None:
@@ -70,18 +79,23 @@ def check_page(limit: int) -> None:
         raise BadRequest(f"limit is {limit}; it must be between 1 and {MAX_PAGE}.")
 
 
-def check_get_many(keys: Sequence[str]) -> None:
-    if len(keys) > MAX_GET_MANY:
-        raise BadRequest(f"At most {MAX_GET_MANY} records can be read at once, not {len(keys)}. Read them in turns.")
+def check_get_many(names: Sequence[RecordName]) -> None:
+    if len(names) > MAX_GET_MANY:
+        raise BadRequest(f"At most {MAX_GET_MANY} records can be read at once, not {len(names)}. Read them in turns.")
 
 
-def target(write: Write) -> tuple[str, str]:
-    """(kind, key) of the record a write is about."""
-    subject = write.record if isinstance(write, Put) else write
+def subject_of(write: Write) -> Record | Add | Delete | Check:
+    """What of a write names its record."""
+    return write.record if isinstance(write, Put | Overwrite) else write
+
+
+def target(write: Write) -> RecordName:
+    """The record a write is about."""
+    subject = subject_of(write)
     return subject.kind, subject.key
 
 
-def label(subject: Record | Delete | Check) -> str:
+def label(subject: Record | Add | Delete | Check) -> str:
     return f"{subject.kind} {subject.key}"
 
 
@@ -109,20 +123,32 @@ def check_name(name: str, *, least: int = 1) -> None:
 def _check_names(write: Write) -> None:
     for name in target(write):
         check_name(name)
-    if isinstance(write, Put):
-        for place in write.record.indexes.values():
-            _check_place(write.record, place)
+    for place in _places(write).values():
+        _check_place(write, place)
 
 
-def _check_place(record: Record, place: Place) -> None:
+def _check_deltas(write: Add) -> None:
+    for name, delta in write.deltas.items():
+        check_name(name)
+        if type(delta) is not int or abs(delta) > MAX_DELTA:
+            raise Invalid(f"{label(write)} cannot be counted: {name} needs a whole number to add, not {delta!r}.")
+
+
+def _places(write: Write) -> Mapping[Index, Place]:
+    subject = subject_of(write)
+    return subject.indexes if isinstance(subject, Record | Add) else {}
+
+
+def _check_place(write: Write, place: Place) -> None:
     check_name(place.partition)
     check_name(place.sort, least=0)
-    names = (place.sort, record.key, record.kind)
+    kind, key = target(write)
+    names = (place.sort, key, kind)
     size = sum(_size(name) + name.count("\0") for name in names)
     if size > MAX_PLACE_BYTES:
         raise BadRequest(
-            f"{label(record)[:80]!r} cannot stand in an index: sort, key and kind have {size} bytes together, "
-            f"and {MAX_PLACE_BYTES} are allowed."
+            f"{label(subject_of(write))[:80]!r} cannot stand in an index: sort, key and kind have {size} bytes "
+            f"together, and {MAX_PLACE_BYTES} are allowed."
         )
 
 

@@ -72,8 +72,8 @@ class Collection(Generic[M]):
         found: dict[str, Stored[M]] = {}
         unique = list(dict.fromkeys(keys))
         for start in range(0, len(unique), 100):
-            batch = self._records.get_many(self.kind, unique[start : start + 100])
-            found |= {key: self._read(record) for key, record in batch.items()}
+            batch = self._records.get_many([(self.kind, key) for key in unique[start : start + 100]])
+            found |= {key: self._read(record) for (_, key), record in batch.items()}
         return found
 
     def to_put(self, stored: Stored[M], *, expires_at: int | None = None) -> Put:

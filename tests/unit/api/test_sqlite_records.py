@@ -196,7 +196,8 @@ class TestKilled:
             total += len(keys)
             with opened(path) as store:
                 for start in range(0, len(keys), 100):
-                    assert len(store.get_many(KIND, keys[start : start + 100])) == len(keys[start : start + 100])
+                    names = [("thing", key) for key in keys[start : start + 100]]
+                    assert len(store.get_many(names)) == len(names)
                 # At most the write under way was not acknowledged, and it is there whole or not at all.
                 assert store.count("all", KIND, cap=10**9).value % 2 == 0
         assert total > 20

@@ -110,7 +110,7 @@ class TestCalls:
         with counting(records._client) as calls:
             stored = records.put(at("a", "1"))
             records.get(KIND, "a")
-            records.get_many(KIND, ["a", "b"])
+            records.get_many([(KIND, "a"), (KIND, "b")])
             records.query("all", KIND)
             records.count("all", KIND)
             records.write([Put(replace(stored, data={})), Check(KIND, "x", 0)])
@@ -121,7 +121,7 @@ class TestCalls:
     def test_records_are_read_strongly(self, records: DynamoRecords) -> None:
         requests: list[Mapping[str, Any]] = []
         with hooked(records._client, "provide-client-params", lambda params, **_: requests.append(params)):
-            records.get_many(KIND, ["a"])
+            records.get_many([(KIND, "a")])
             records.ready()
             with pytest.raises(Exception, match="no thing"):
                 records.get(KIND, "a")
@@ -131,8 +131,8 @@ class TestCalls:
 
 class TestBatches:
     def test_what_was_not_processed_is_asked_for_again(self, records: DynamoRecords, pauses: list[float]) -> None:
-        keys = [f"k{number}" for number in range(10)]
-        records.write([Put(at(key, "1")) for key in keys])
+        names = [(KIND, f"k{number}") for number in range(10)]
+        records.write([Put(at(key, "1")) for _, key in names])
 
         def three(RequestItems: Any) -> Any:
             [(table, request)] = RequestItems.items()
@@ -141,20 +141,20 @@ class TestBatches:
             return answer | {"UnprocessedKeys": {table: request | {"Keys": later}} if later else {}}
 
         client = records._client
-        assert sorted(altered(records, batch_get_item=three).get_many(KIND, keys)) == keys
+        assert sorted(altered(records, batch_get_item=three).get_many(names)) == sorted(names)
 
     def test_it_ends_when_nothing_is_processed(self, records: DynamoRecords, pauses: list[float]) -> None:
         def nothing(RequestItems: Any) -> Any:
             return {"Responses": {}, "UnprocessedKeys": RequestItems}
 
         with pytest.raises(Unavailable, match="throttling"):
-            altered(records, batch_get_item=nothing).get_many(KIND, ["a"])
+            altered(records, batch_get_item=nothing).get_many([(KIND, "a")])
         assert sum(pauses) < 5
 
 
 OPERATIONS: dict[str, Callable[[DynamoRecords], object]] = {
     "GetItem": lambda records: records.get(KIND, "here"),
-    "BatchGetItem": lambda records: records.get_many(KIND, ["here"]),
+    "BatchGetItem": lambda records: records.get_many([(KIND, "here")]),
     "PutItem": lambda records: records.put(at("new", "1")),
     "DeleteItem": lambda records: records.delete(KIND, "here"),
     "TransactWriteItems": lambda records: records.write([Put(at("new", "1")), Delete(KIND, "here")]),

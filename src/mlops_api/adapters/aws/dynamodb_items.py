@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from mlops_api.adapters.aws.table import INDEXES, TIME_TO_LIVE
-from mlops_api.ports import Index, Place, Record
+from mlops_api.ports import Add, Index, Place, Record
 
 Item = Mapping[str, Any]
 """Attribute name -> {type letter: value}, as the low-level client speaks."""
@@ -23,6 +23,9 @@ Item = Mapping[str, Any]
 END = "\0\0"
 BEHIND_END = "\0\1"
 """Greater than END and whatever follows it, less than any longer part."""
+
+SUM = "sum_"
+"""Begins the names of attributes that Add counts up: DynamoDB adds to numbers, not inside the text of `data`."""
 
 
 @dataclass(frozen=True)
@@ -47,30 +50,47 @@ def item_key(kind: str, key: str) -> dict[str, Any]:
 
 def to_item(record: Record, data: bytes, write_id: str) -> dict[str, Any]:
     """The item of the record's next revision. `data`: encoded content."""
-    item = item_key(record.kind, record.key) | {
-        "revision": {"N": str(record.revision + 1)},
-        "data": {"S": data.decode()},
-        "write_id": {"S": write_id},
-    }
+    return (
+        item_key(record.kind, record.key)
+        | {"revision": {"N": str(record.revision + 1)}}
+        | content(record, data, write_id)
+    )
+
+
+def content(record: Record, data: bytes, write_id: str) -> dict[str, Any]:
+    """What an item holds beside its key and revision."""
+    item = {"data": {"S": data.decode()}, "write_id": {"S": write_id}} | index_entries(record)
     if record.expires_at is not None:
         item[TIME_TO_LIVE] = {"N": str(record.expires_at)}
-    for index, place in record.indexes.items():
-        item[f"{index}_pk"] = {"S": place.partition}
-        item[f"{index}_sk"] = {"S": Position(place.sort, record.key, record.kind).joined()}
     return item
+
+
+def index_entries(subject: Record | Add) -> dict[str, Any]:
+    entries: dict[str, Any] = {}
+    for index, place in subject.indexes.items():
+        entries[f"{index}_pk"] = {"S": place.partition}
+        entries[f"{index}_sk"] = {"S": Position(place.sort, subject.key, subject.kind).joined()}
+    return entries
 
 
 def to_record(item: Item) -> Record:
     return Record(
         kind=item["sk"]["S"],
         key=item["pk"]["S"],
-        data=orjson.loads(item["data"]["S"]),
+        data=_data(item),
         indexes={
             index: Place(item[f"{index}_pk"]["S"], _sort(item, index)) for index in INDEXES if _is_in(item, index)
         },
         revision=revision(item),
         expires_at=_expires_at(item),
     )
+
+
+def _data(item: Item) -> dict[str, Any]:
+    """What was put, and what was added to it since."""
+    data: dict[str, Any] = orjson.loads(item["data"]["S"]) if "data" in item else {}
+    added = {name.removeprefix(SUM): int(value["N"]) for name, value in item.items() if name.startswith(SUM)}
+    return data | {name: data.get(name, 0) + number for name, number in added.items()}
 
 
 def position(item: Item, index: Index) -> Position:

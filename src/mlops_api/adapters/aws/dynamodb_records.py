@@ -13,9 +13,17 @@ from mlops_api.adapters.aws.dynamodb_items import Item, is_live, item_key, posit
 from mlops_api.adapters.aws.dynamodb_pages import Span, span
 from mlops_api.adapters.aws.dynamodb_writes import is_contended, put_request, refusal, transact_item, was_written
 from mlops_api.adapters.aws.errors import translated, unavailable
-from mlops_api.adapters.record_rules import check_get_many, check_name, check_page, check_writes, encode_writes, label
+from mlops_api.adapters.record_rules import (
+    check_get_many,
+    check_name,
+    check_page,
+    check_writes,
+    encode_writes,
+    label,
+    subject_of,
+)
 from mlops_api.domain.errors import NotFound, Unavailable
-from mlops_api.ports import Check, Count, Delete, Index, Put, Record, RecordPage, Write
+from mlops_api.ports import Count, Delete, Index, Put, Record, RecordName, RecordPage, Write
 
 _PAGE_CALLS = 10
 """Of 1 MB each: then a page ends early, and its token goes on."""
@@ -54,13 +62,13 @@ class DynamoRecords:
             raise NotFound(f"There is no {kind} {key!r}.", kind=kind, key=key)
         return to_record(item)
 
-    def get_many(self, kind: str, keys: Sequence[str]) -> Mapping[str, Record]:
-        check_get_many(keys)
-        _check_names(kind, *keys)
-        wanted = [item_key(kind, key) for key in dict.fromkeys(keys)]
-        with translated(f"Records of kind {kind} cannot be read"):
+    def get_many(self, names: Sequence[RecordName]) -> Mapping[RecordName, Record]:
+        check_get_many(names)
+        _check_names(*(part for name in names for part in name))
+        wanted = [item_key(kind, key) for kind, key in dict.fromkeys(names)]
+        with translated(f"{len(wanted)} records cannot be read"):
             items = [item for item in self._batches(wanted) if is_live(item, self._epoch())]
-        return {record.key: record for record in map(to_record, items)}
+        return {(record.kind, record.key): record for record in map(to_record, items)}
 
     def put(self, record: Record) -> Record:
         self.write([Put(record)])
@@ -99,8 +107,9 @@ class DynamoRecords:
         return None
 
     def _send(self, writes: Sequence[Write], encoded: Sequence[bytes], write_id: str) -> None:
-        """One write alone needs no transaction, which costs twice; but a conditional delete, sent twice, does:
-        DynamoDB answers a repeated transaction as it did the first time, and a deleted record carries no id."""
+        """One write alone needs no transaction, which costs twice; but a conditional delete or an addition, sent twice,
+        does: DynamoDB answers a repeated transaction as it did the first time, adds once, and a deleted record carries
+        no id."""
         now = self._epoch()
         first = writes[0]
         if len(writes) == 1 and isinstance(first, Put):
@@ -208,6 +217,5 @@ def _check_names(*names: str) -> None:
 
 
 def _subject(writes: Sequence[Write]) -> str:
-    first = writes[0]
-    subject: Record | Delete | Check = first.record if isinstance(first, Put) else first
-    return label(subject) if len(writes) == 1 else f"{label(subject)} and {len(writes) - 1} more"
+    first = label(subject_of(writes[0]))
+    return first if len(writes) == 1 else f"{first} and {len(writes) - 1} more"

@@ -9,11 +9,21 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from mlops_api.adapters.aws.dynamodb_items import Item, is_live, item_key, revision, to_item
+from mlops_api.adapters.aws.dynamodb_items import (
+    SUM,
+    Item,
+    content,
+    index_entries,
+    is_live,
+    item_key,
+    revision,
+    to_item,
+)
 from mlops_api.adapters.aws.errors import code_of
-from mlops_api.adapters.record_rules import already_exists, revision_mismatch
+from mlops_api.adapters.aws.table import INDEXES, TIME_TO_LIVE
+from mlops_api.adapters.record_rules import already_exists, revision_mismatch, target
 from mlops_api.domain.errors import Conflict
-from mlops_api.ports import Check, Put, Write
+from mlops_api.ports import Add, Check, Delete, Overwrite, Put, Write
 
 CONDITION_FAILED = "ConditionalCheckFailed"
 _CONTENDED_REASONS = frozenset({"TransactionConflict", "ProvisionedThroughputExceeded", "ThrottlingError"})
@@ -32,10 +42,33 @@ def transact_item(write: Write, data: bytes, table: str, write_id: str, now: int
     """One of TransactWriteItems' items."""
     if isinstance(write, Put):
         return {"Put": {"TableName": table} | put_request(write, data, write_id, now)}
-    request = {"TableName": table, "Key": item_key(write.kind, write.key)}
+    request = {"TableName": table, "Key": item_key(*target(write))}
+    if isinstance(write, Overwrite):
+        return {"Update": request | _update(content(write.record, data, write_id), {})}
+    if isinstance(write, Add):
+        return {"Update": request | _update(index_entries(write) | {"write_id": {"S": write_id}}, write.deltas)}
     if isinstance(write, Check):
         return {"ConditionCheck": request | _condition(write.revision, now)}
     return {"Delete": request | ({} if write.revision is None else _condition(write.revision, now))}
+
+
+def _update(kept: Mapping[str, Any], deltas: Mapping[str, int]) -> dict[str, Any]:
+    """What Update takes to leave the item with these attributes, sums counted up and without other index entries."""
+    movable = [TIME_TO_LIVE, *(f"{index}_{part}" for index in INDEXES for part in ("pk", "sk"))]
+    numbers = {f"{SUM}{name}": {"N": str(delta)} for name, delta in deltas.items()} | {"revision": {"N": "1"}}
+    names = {name: f"#a{number}" for number, name in enumerate(dict.fromkeys([*kept, *numbers, *movable]))}
+    values = {name: f":{place[1:]}" for name, place in names.items()}
+    given = {**kept, **numbers}
+    expression = [
+        "SET " + ", ".join(f"{names[name]} = {values[name]}" for name in kept),
+        "ADD " + ", ".join(f"{names[name]} {values[name]}" for name in numbers),
+        "REMOVE " + ", ".join(names[name] for name in movable if name not in kept),
+    ]
+    return {
+        "UpdateExpression": " ".join(expression),
+        "ExpressionAttributeNames": {place: name for name, place in names.items()},
+        "ExpressionAttributeValues": {values[name]: value for name, value in given.items()},
+    }
 
 
 def is_contended(error: ClientError) -> bool:
@@ -74,7 +107,9 @@ def _in_the_way(write: Write, found: Item | None, now: int) -> Conflict:
     stored = revision(found) if found and is_live(found, now) else 0
     if isinstance(write, Put):
         return revision_mismatch(write.record, write.record.revision, stored)
-    return revision_mismatch(write, write.revision or 0, stored)
+    if isinstance(write, Delete | Check):
+        return revision_mismatch(write, write.revision or 0, stored)
+    raise TypeError(f"{type(write).__name__} has no condition that could fail")
 
 
 def _condition(wanted: int, now: int) -> dict[str, Any]:

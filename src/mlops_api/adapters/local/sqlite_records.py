@@ -14,15 +14,19 @@ from mlops_api.adapters.local.sqlite_pages import count_statement, next_token, p
 from mlops_api.adapters.local.sqlite_writes import Transaction
 from mlops_api.adapters.record_rules import check_get_many, check_page, check_writes, encode_writes
 from mlops_api.domain.errors import NotFound, Unavailable
-from mlops_api.ports import Count, Delete, Index, Place, Put, Record, RecordPage, Write
+from mlops_api.ports import Count, Delete, Index, Place, Put, Record, RecordName, RecordPage, Write
 
 BUSY_SECONDS = 5.0
 _LIVE = """
-SELECT kind, key, revision, data, places, expires_at FROM records
-WHERE (expires_at IS NULL OR expires_at > ?) AND kind = ? AND key
+SELECT r.kind, r.key, r.revision, r.data, r.places, r.expires_at FROM records AS r
+WHERE (r.expires_at IS NULL OR r.expires_at > ?) AND r.kind = ? AND r.key = ?
 """
-_GET = _LIVE + " = ?"
-_GET_MANY = _LIVE + " IN "
+_LIVE_OF = """
+WITH wanted (kind, key) AS (VALUES {marks})
+SELECT r.kind, r.key, r.revision, r.data, r.places, r.expires_at
+FROM wanted CROSS JOIN records AS r ON r.kind = wanted.kind AND r.key = wanted.key
+WHERE r.expires_at IS NULL OR r.expires_at > ?
+"""
 
 
 class SqliteRecords:
@@ -38,16 +42,18 @@ class SqliteRecords:
         self._connections = Connections(path, busy_seconds=busy_seconds)
 
     def get(self, kind: str, key: str) -> Record:
-        rows = self._select(_GET, (self._epoch(), kind, key))
+        rows = self._select(_LIVE, (self._epoch(), kind, key))
         if not rows:
             raise NotFound(f"There is no {kind} {key!r}.", kind=kind, key=key)
         return _record(rows[0])
 
-    def get_many(self, kind: str, keys: Sequence[str]) -> Mapping[str, Record]:
-        check_get_many(keys)
-        marks = f"({','.join('?' * len(keys))})"
-        rows = self._select(_GET_MANY + marks, (self._epoch(), kind, *keys))
-        return {record.key: record for record in map(_record, rows)}
+    def get_many(self, names: Sequence[RecordName]) -> Mapping[RecordName, Record]:
+        check_get_many(names)
+        if not names:
+            return {}
+        statement = _LIVE_OF.format(marks=",".join(["(?, ?)"] * len(names)))
+        rows = self._select(statement, (*(part for name in names for part in name), self._epoch()))
+        return {(record.kind, record.key): record for record in map(_record, rows)}
 
     def put(self, record: Record) -> Record:
         self.write([Put(record)])

@@ -8,12 +8,13 @@ from typing import Any
 import orjson
 
 from mlops_api.adapters.record_rules import already_exists, revision_mismatch, target
-from mlops_api.ports import Check, Delete, Put, Record, Write
+from mlops_api.ports import Add, Check, Delete, Index, Overwrite, Place, Put, Record, Write
 
 _DROPPED_PER_WRITE = 10
 """More than one write adds on average, so that expired records do not pile up; few, so that no write is slow."""
 
 _FIND = "SELECT id, revision, places, expires_at FROM records WHERE kind = ? AND key = ?"
+_DATA = "SELECT data FROM records WHERE id = ?"
 _INSERT = "INSERT INTO records (revision, data, places, expires_at, kind, key) VALUES (?, ?, ?, ?, ?, ?)"
 _UPDATE = "UPDATE records SET revision = ?, data = ?, places = ?, expires_at = ? WHERE kind = ? AND key = ?"
 _REMOVE = "DELETE FROM records WHERE id = ?"
@@ -48,11 +49,15 @@ class Transaction:
         self._now = now
 
     def apply(self, write: Write, data: bytes) -> None:
-        """`data`: the encoded content of a Put. Raises AlreadyExists or RevisionMismatch."""
+        """`data`: the encoded content of a Put or Overwrite. Raises AlreadyExists or RevisionMismatch."""
         kind, key = target(write)
         row = self._find_live(kind, key)
         if isinstance(write, Put):
             self._put(write.record, data, row)
+        elif isinstance(write, Overwrite):
+            self._store(write.record, data, row)
+        elif isinstance(write, Add):
+            self._add(write, row)
         elif isinstance(write, Delete):
             self._delete(write, row)
         else:
@@ -75,14 +80,24 @@ class Transaction:
         if record.revision == 0 and row is not None:
             raise already_exists(record)
         _check_revision(record, record.revision, row)
-        places = {str(index): (place.partition, place.sort) for index, place in record.indexes.items()}
-        values = (record.revision + 1, data, orjson.dumps(places), record.expires_at, record.kind, record.key)
+        self._store(record, data, row)
+
+    def _add(self, write: Add, row: _Row | None) -> None:
+        numbers = orjson.loads(self._connection.execute(_DATA, (row.id,)).fetchone()[0]) if row else {}
+        sums = numbers | {name: numbers.get(name, 0) + delta for name, delta in write.deltas.items()}
+        self._store(Record(write.kind, write.key, sums, write.indexes), orjson.dumps(sums), row)
+
+    def _store(self, record: Record, data: bytes, row: _Row | None) -> None:
+        """Under the revision that follows what stands there."""
+        revision = (row.revision if row else 0) + 1
+        places = _encodable(record.indexes)
+        values = (revision, data, orjson.dumps(places), record.expires_at, record.kind, record.key)
         if row is None:
             inserted = self._connection.execute(_INSERT, values).lastrowid
             row = _Row(inserted or 0, 0, {}, None)
         else:
             self._connection.execute(_UPDATE, values)
-        self._move(record.kind, record.key, row, _Row(row.id, record.revision + 1, places, record.expires_at))
+        self._move(record.kind, record.key, row, _Row(row.id, revision, places, record.expires_at))
 
     def _delete(self, write: Delete, row: _Row | None) -> None:
         if write.revision is not None:
@@ -109,6 +124,10 @@ def _row(values: Sequence[Any]) -> _Row:
     id_, revision, places, expires_at = values
     decoded = {index: (partition, sort) for index, (partition, sort) in orjson.loads(places).items()}
     return _Row(id_, revision, decoded, expires_at)
+
+
+def _encodable(indexes: Mapping[Index, Place]) -> dict[str, tuple[str, str]]:
+    return {str(index): (place.partition, place.sort) for index, place in indexes.items()}
 
 
 def _check_revision(subject: Record | Delete | Check, wanted: int, row: _Row | None) -> None:
