@@ -7,6 +7,7 @@ WORKDIR ${LAMBDA_TASK_ROOT}
 COPY requirements/api.txt ./
 RUN pip install --no-cache-dir --require-hashes --requirement api.txt
 COPY src/mlops_contracts mlops_contracts
+COPY src/mlops_statistics mlops_statistics
 COPY src/mlops_api mlops_api
 # Compiled here: a cold start has no time for it, and the file system is read-only then.
 RUN python -m compileall -q .
@@ -18,6 +19,7 @@ WORKDIR /opt/program
 COPY requirements/ml.txt ./
 RUN pip install --no-cache-dir --require-hashes --requirement ml.txt
 COPY src/mlops_contracts mlops_contracts
+COPY src/mlops_statistics mlops_statistics
 COPY training training
 RUN python -m compileall -q .
 # SageMaker mounts /opt/ml owned by root and writes as root for training, so training cannot run as another user;

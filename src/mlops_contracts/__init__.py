@@ -8,6 +8,7 @@ reads is described here once, as pydantic models, so neither side can drift from
     metrics           the `#metric` lines, their regexes, and which way is better
     columns           the types of a table's columns
     data_contract     what every version of a dataset must satisfy
+    statistics        sketches of the columns: what comparisons of versions are made from
     dataset           what `preprocess` writes about a table: columns, profile, quality, preview
     bundle            manifest.json of a model bundle: the signature and the hashes
     evaluation        evaluation.json

@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "xgboost": "xgboost-cpu"}
-OWN = {"training", "mlops_contracts"}
+OWN = {"training", "mlops_contracts", "mlops_statistics"}
 
 
 def imported(folder: Path) -> Iterator[str]:
