@@ -4,10 +4,12 @@ Everything the user can have got wrong about the table raises JobError: one sent
 """
 
 import difflib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -17,8 +19,10 @@ from mlops_contracts.dataset import Column, DatasetReport
 from mlops_contracts.job import JobConfig
 from training.failure import JobError
 from training.features import USABLE
+from training.row_hashes import RowHashes, row_hashes
 
 MIN_ROWS = 10
+TABLE = "data.parquet"
 
 
 @dataclass(frozen=True)
@@ -30,12 +34,21 @@ class TrainingData:
     features: tuple[str, ...]
     ignored: Mapping[str, str]
     """Column that is no feature -> why, as in "text column with 812 distinct values"."""
-    left_out: int
-    """Rows left out because their target is missing."""
+    path: Path
+    kept: npt.NDArray[np.intp]
+    """Numbers, in the file, of the rows that have a target."""
+    file_rows: int
+    hashes: RowHashes | None = None
+    """Of the rows, when they are split by hash."""
 
     @property
     def rows(self) -> int:
         return int(self.table.num_rows)
+
+    @property
+    def left_out(self) -> int:
+        """Rows left out because their target is missing."""
+        return self.file_rows - self.rows
 
     def column(self, name: str) -> Column:
         return next(column for column in self.report.columns if column.name == name)
@@ -47,14 +60,28 @@ def load(channel: Path, config: JobConfig) -> TrainingData:
     columns = {column.name: column for column in report.columns}
     check_columns(columns, config)
     features, ignored = choose_features(report, config)
-    table = _read(channel / "data.parquet", columns, [*features, config.target, *_time(config)])
-    labelled = _drop_missing(table, config.target)
-    if labelled.num_rows < MIN_ROWS:
+    path = channel / TABLE
+    table = _read(path, columns, [*features, config.target, *_time(config)])
+    kept = _with_target(table[config.target])
+    if len(kept) < MIN_ROWS:
         raise JobError(
-            f"Only {labelled.num_rows:,} of {table.num_rows:,} rows have a target in {config.target!r}; "
+            f"Only {len(kept):,} of {table.num_rows:,} rows have a target in {config.target!r}; "
             f"training needs at least {MIN_ROWS}."
         )
-    return TrainingData(labelled, report, features, ignored, table.num_rows - labelled.num_rows)
+    labelled = table if len(kept) == table.num_rows else table.take(pa.array(kept))
+    hashes = _hashes(path, config.seed, kept) if config.split == "hash" else None
+    return TrainingData(labelled, report, features, ignored, path, kept, table.num_rows, hashes)
+
+
+def _hashes(path: Path, seed: int, kept: npt.NDArray[np.intp]) -> RowHashes:
+    found = row_hashes(path, seed)
+    return replace(found, values=found.values[kept])
+
+
+def read_rows(loaded: TrainingData, names: Sequence[str], rows: npt.NDArray[np.intp]) -> pa.Table:
+    """Columns of the dataset, whether they train or not, at rows of `loaded.table`. Raises JobError."""
+    columns = {column.name: column for column in loaded.report.columns}
+    return _read(loaded.path, columns, list(names)).take(pa.array(loaded.kept[rows]))
 
 
 def _time(config: JobConfig) -> list[str]:
@@ -145,6 +172,7 @@ def _read(path: Path, columns: Mapping[str, Column], names: list[str]) -> pa.Tab
         raise JobError(f"{path.name} cannot be read: {error}. Upload the dataset again.") from error
 
 
-def _drop_missing(table: pa.Table, target: str) -> pa.Table:
-    missing = pc.is_null(table[target], nan_is_null=True)
-    return table.filter(pc.invert(missing)) if pc.any(missing).as_py() else table
+def _with_target(target: pa.ChunkedArray) -> npt.NDArray[np.intp]:
+    """Numbers of the rows where it is present."""
+    missing = pc.is_null(target, nan_is_null=True).to_numpy()
+    return np.flatnonzero(~missing)

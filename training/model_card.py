@@ -7,7 +7,7 @@ that the bundle does not hold.
 from collections.abc import Iterator
 
 from mlops_contracts.bundle import Feature, Manifest
-from mlops_contracts.evaluation import Evaluation
+from mlops_contracts.evaluation import Champion, Evaluation
 from mlops_contracts.hyperparameters import AlgorithmName, ProblemType
 from mlops_contracts.metrics import OBJECTIVE
 from training.markdown import bullets, shortened, table, text
@@ -30,6 +30,7 @@ _SPLIT = {
     "stratified": "drawn at random, each class in its own share",
     "random": "drawn at random",
     "time": "the newest rows, so that the figures are about the future of the training rows",
+    "hash": "by what they hold, so that they stay held out in later versions of the dataset",
 }
 
 
@@ -93,8 +94,22 @@ def _figures(evaluation: Evaluation) -> Iterator[str]:
     yield f"Versions are ranked by {text(evaluation.objective)}; {better} is better."
     yield ""
     names = [*evaluation.metrics, *(name for name in evaluation.baseline if name not in evaluation.metrics)]
-    rows = [(name, number(evaluation.metrics.get(name)), number(evaluation.baseline.get(name))) for name in names]
-    yield from table(("metric", "model", "dummy"), rows)
+    judged = {"model": evaluation.metrics, "dummy": evaluation.baseline}
+    if evaluation.champion is not None:
+        judged[f"champion {evaluation.champion.version}"] = evaluation.champion.metrics
+    rows = [(name, *(number(figures.get(name)) for figures in judged.values())) for name in names]
+    yield from table(("metric", *judged), rows)
+    if evaluation.champion is not None:
+        yield from _champion(evaluation.champion)
+
+
+def _champion(champion: Champion) -> Iterator[str]:
+    if champion.reason is not None:
+        yield f"The champion could not be judged on these rows: {text(champion.reason, MOST_OF_A_MESSAGE)}"
+        yield ""
+    elif not champion.unseen:
+        yield "The champion may have been trained on some of these rows; then it looks better than it is."
+        yield ""
 
 
 def _per_class(evaluation: Evaluation) -> Iterator[str]:

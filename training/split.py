@@ -3,20 +3,23 @@
 stratified   classes: every class with at least two rows is on both sides
 random       regression
 time         the newest rows validate; rows of equal time stay together
+hash         by what a row holds: a row that was held out once is so in every later version of the table, and equal rows
+             are on the same side
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from mlops_contracts.evaluation import SplitKind
 from training.failure import JobError
+from training.row_hashes import RowHashes
 from training.target import Target
 
 Array = npt.NDArray[Any]
-SplitKind = Literal["stratified", "random", "time"]
 
 
 @dataclass(frozen=True)
@@ -28,11 +31,16 @@ class Split:
     kind: SplitKind
 
 
-def split(target: Target, fraction: float, seed: int, time: Array | None = None) -> Split:
-    """Hold out about `fraction` of the rows; `time` (n,) float64 splits by time, NaN counts as oldest.
+def split(
+    target: Target, fraction: float, seed: int, time: Array | None = None, hashes: RowHashes | None = None
+) -> Split:
+    """Hold out about `fraction` of the rows; `time` (n,) float64 splits by time, NaN counts as oldest; `hashes` of the
+    rows split by hash.
 
     Raises JobError when one side would be empty.
     """
+    if hashes is not None:
+        return by_hash(hashes, fraction)
     if time is not None:
         return by_time(time, fraction)
     if target.problem_type == "regression":
@@ -59,6 +67,17 @@ def stratified(classes: Array, fraction: float, seed: int) -> Split:
     place = np.arange(len(order)) - np.repeat(starts, counts)
     validates = place < np.repeat(held_out, counts)
     return Split(np.sort(order[~validates]), np.sort(order[validates]), "stratified")
+
+
+def by_hash(hashes: RowHashes, fraction: float) -> Split:
+    """Rows whose hash is in the first `fraction` of its range validate, whatever the other rows are.
+
+    Classes keep about their shares, as they do in a draw; a rare one may be on one side only.
+    """
+    validates = hashes.below(fraction)
+    if validates.all() or not validates.any():
+        raise JobError("The rows are too few or too alike to be split by hash; use more rows or another split.")
+    return Split(np.flatnonzero(~validates), np.flatnonzero(validates), "hash")
 
 
 def by_time(time: Array, fraction: float) -> Split:

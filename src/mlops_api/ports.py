@@ -328,7 +328,9 @@ class MetricValue:
 
 @dataclass(frozen=True)
 class TrainingSpec:
-    """`hyperparameters` is mlops_contracts.job.encode's map. `data_prefix`: objects that fill the data channel."""
+    """`hyperparameters` is mlops_contracts.job.encode's map. `data_prefix`: objects that fill the data channel.
+    `champion_key`: a model.tar.gz that becomes the one file of the channel `champion`; its name is in the
+    hyperparameters."""
 
     job: str
     hyperparameters: Mapping[str, str]
@@ -338,6 +340,7 @@ class TrainingSpec:
     instance_type: str | None = None
     instance_count: int = 1
     spot: bool = False
+    champion_key: str | None = None
 
 
 class TrainingRunner(Protocol):

@@ -15,6 +15,7 @@ from typing import Literal
 from pydantic import Field
 
 from mlops_contracts.base import Contract
+from mlops_contracts.evaluation import SplitKind
 from mlops_contracts.hyperparameters import AlgorithmName, ProblemType
 
 BUNDLE_FORMAT = 1
@@ -61,6 +62,10 @@ class Manifest(Contract):
     dataset_sha256: str
     seed: int
     validation_fraction: float | None = None
+    split: SplitKind | None = Field(None, description="How the held-out rows were chosen.")
+    split_key: str = Field(
+        "", description="Split by hash: with an equal key and fraction, equal rows of any other table are held out too."
+    )
     time_column: str | None = None
     excluded: tuple[str, ...] = Field((), description="Columns the user left out.")
     ignored: dict[str, str] = Field(

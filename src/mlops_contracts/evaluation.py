@@ -10,6 +10,8 @@ from pydantic import Field
 from mlops_contracts.base import Contract
 from mlops_contracts.hyperparameters import ProblemType
 
+SplitKind = Literal["stratified", "random", "time", "hash"]
+
 
 class Point(Contract):
     """One point of a curve; `threshold` where the curve has one."""
@@ -84,6 +86,18 @@ class EvaluationWarning(Contract):
     column: str | None = None
 
 
+class Champion(Contract):
+    """Another version on the same held-out rows; `reason` says why it could not be judged on them."""
+
+    version: str
+    rows: int = 0
+    metrics: dict[str, float] = Field(default_factory=dict)
+    unseen: bool = Field(
+        False, description="Whether it is known that none of these rows trained it; else it may look better than it is."
+    )
+    reason: str | None = None
+
+
 class Evaluation(Contract):
     problem_type: ProblemType
     objective: str = Field(description="Key of `metrics` that ranks versions.")
@@ -91,7 +105,7 @@ class Evaluation(Contract):
     baseline: dict[str, float] = Field(description="The same metrics of a dummy that ignores the features.")
     training_rows: int
     validation_rows: int
-    split: Literal["stratified", "random", "time"]
+    split: SplitKind
     classes: tuple[str, ...] = ()
     class_balance: dict[str, int] = Field(default_factory=dict, description="Rows per class, the whole table.")
     confusion: tuple[tuple[int, ...], ...] = Field((), description="Rows actual, columns predicted, order of classes.")
@@ -108,3 +122,4 @@ class Evaluation(Contract):
     slices: tuple[Slice, ...] = ()
     slice_metric: str = Field("", description="Key of `metrics` that slices are measured by.")
     warnings: tuple[EvaluationWarning, ...] = ()
+    champion: Champion | None = None

@@ -8,6 +8,7 @@ and 100 values: a longer one, such as many excluded columns, goes on under `name
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from typing import Literal
 
 from pydantic import Field
 
@@ -16,6 +17,9 @@ from mlops_contracts.hyperparameters import HYPERPARAMETERS, AlgorithmName, Hype
 
 _PREFIX = "job_"
 _LONGEST = 2500
+
+SplitName = Literal["auto", "hash"]
+"""auto: by time where there is a time column, else drawn, stratified for classes. hash: by what a row holds."""
 
 
 class JobConfig(Contract):
@@ -31,6 +35,10 @@ class JobConfig(Contract):
     time_column: str | None = Field(None, description="Split by time: the newest rows validate.")
     validation_fraction: float = Field(0.2, gt=0, lt=1)
     seed: int = Field(0, ge=0, le=2**31 - 1)
+    split: SplitName = Field("auto", description="hash: rows held out once stay so in later versions of the dataset.")
+    champion: str | None = Field(
+        None, description="Model version in the channel `champion`, to be judged on the same rows, such as flights:3."
+    )
 
 
 def encode(config: JobConfig, hyperparameters: Hyperparameters) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import io
 import tarfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,24 @@ def test_the_data_channel_holds_the_objects_below_the_prefix_only(machine: AnyMa
     machine.training.start(TrainingSpec("j", {"do": "files model"}, "sets/a/1", "models", 60))
     ended(machine.training.describe, "j")
     assert list(machine.training.logs("j").lines) == ["data.csv", "more/part.csv"]
+
+
+def test_the_champion_is_the_one_file_of_its_channel(machine: AnyMachine) -> None:
+    for key in ("sets/a/1/data.csv", "models/old/output/model.tar.gz"):
+        machine.objects.put(key, key.encode())
+    spec = TrainingSpec("j", {"do": "files:champion model"}, "sets/a/1", "models", 60)
+    machine.training.start(replace(spec, champion_key="models/old/output/model.tar.gz"))
+    ended(machine.training.describe, "j")
+    assert list(machine.training.logs("j").lines) == ["model.tar.gz models/old/output/model.tar.gz"]
+    machine.training.start(replace(spec, job="k"))
+    assert ended(machine.training.describe, "k").status == "Completed"
+    assert list(machine.training.logs("k").lines) == []
+
+
+def test_a_champion_that_is_gone_fails_the_job(machine: AnyMachine) -> None:
+    machine.objects.put("sets/a/1/data.csv", b"1")
+    spec = TrainingSpec("j", {"do": "model"}, "sets/a/1", "models", 60, champion_key="nothing/here.tar.gz")
+    assert "nothing/here" in refusal(machine, spec)
 
 
 def test_input_that_is_gone_fails_the_job(machine: AnyMachine) -> None:

@@ -6,7 +6,8 @@ each row that does; for serve, model.json and the request. It is a list of steps
     print:TEXT  metric:NAME=VALUE  sleep:SECONDS  exit:CODE  fail:TEXT  raise:TEXT  signal:NUMBER
     ignore-term  kill-parent  child (leaves a process behind)  once:STEP (in the first attempt only)
     model (writes a model)  env (writes its variables)  threads (prints the sizes of its thread pools)
-    files (prints the data channel)  bytes (writes an awkward log)  checkpoint:TEXT  accept  no-report
+    files (prints the data channel; files:CHANNEL another one with its content)
+    bytes (writes an awkward log)  checkpoint:TEXT  accept  no-report
 """
 
 import http.server
@@ -161,11 +162,11 @@ def _checkpoint(text: str) -> None:
     print("checkpoint", path.read_text())
 
 
-def _files(_: str) -> None:
-    channel = _root() / "input/data/training"
+def _files(name: str) -> None:
+    channel = _root() / "input/data" / (name or "training")
     for path in sorted(channel.rglob("*")):
         if path.is_file():
-            print(path.relative_to(channel))
+            print(path.relative_to(channel), *([path.read_text()] if name else []))
 
 
 def _bytes(_: str) -> None:

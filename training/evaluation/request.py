@@ -2,17 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 
 from mlops_contracts.bundle import Feature
+from mlops_contracts.evaluation import SplitKind
 from mlops_contracts.hyperparameters import AlgorithmName, ProblemType
 from training.features import MISSING, UNSEEN, Array, ColumnMap
 
 __all__ = ["MISSING", "UNSEEN", "Array", "ColumnMap", "EvaluationInput", "SplitKind"]
-
-SplitKind = Literal["stratified", "random", "time"]
 
 
 @dataclass(frozen=True)

@@ -208,10 +208,14 @@ def _show_evaluation(printer: Printer, found: "Evaluation") -> None:
     rows = f"{found.validation_rows} rows held out ({found.split} split), {found.training_rows} trained on"
     printer.pairs({"problem": found.problem_type, "objective": found.objective, "rows": rows})
     printer.line()
+    champion = found.champion
+    figures = {"model": found.metrics, "dummy": found.baseline}
+    if champion is not None and champion.reason is None:
+        figures[champion.version] = champion.metrics
     names = sorted({*found.metrics, *found.baseline})
-    printer.table(
-        ["metric", "model", "dummy"], [[name, found.metrics.get(name), found.baseline.get(name)] for name in names]
-    )
+    printer.table(["metric", *figures], [[name, *(each.get(name) for each in figures.values())] for name in names])
+    if champion is not None and champion.reason is not None:
+        printer.line(f"not compared with {champion.version}: {cell(champion.reason)}")
     if found.importance:
         printer.line()
         printer.table(["feature", "importance", "sd"], [[i.feature, i.mean, i.std] for i in found.importance[:10]])

@@ -53,6 +53,9 @@ def start(
         Literal["binary", "multiclass", "regression"] | None, typer.Option(help="Default: by the target.")
     ] = None,
     time_column: Annotated[str | None, typer.Option(help="Validate on the newest rows by this column.")] = None,
+    split: Annotated[
+        Literal["auto", "hash"], typer.Option(help="hash: held-out rows stay so in later versions of the dataset.")
+    ] = "auto",
     validation_fraction: Annotated[float, typer.Option(help="Share of the rows that validate, 0.05 to 0.5.")] = 0.2,
     seed: Annotated[int, typer.Option(help="Same seed, same model.")] = 0,
     instance_type: Annotated[str | None, typer.Option(help="On AWS.")] = None,
@@ -71,6 +74,7 @@ def start(
         hyperparameters=options.parameters(param or []),
         problem_type=problem_type,
         time_column=time_column,
+        split=split,
         validation_fraction=validation_fraction,
         seed=seed,
         instance_type=instance_type,

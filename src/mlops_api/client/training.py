@@ -20,6 +20,7 @@ from mlops_api.domain.training import (
     TrainingJobPage,
 )
 from mlops_contracts.hyperparameters import ProblemType
+from mlops_contracts.job import SplitName
 
 _LOG_POLL = 0.5
 
@@ -43,6 +44,7 @@ class Training(Resource[M]):
         hyperparameters: Mapping[str, Any] | None = None,
         problem_type: ProblemType | None = None,
         time_column: str | None = None,
+        split: SplitName = "auto",
         validation_fraction: float = 0.2,
         seed: int = 0,
         instance_type: str | None = None,
@@ -52,8 +54,9 @@ class Training(Resource[M]):
     ) -> Flow[TrainingJob]:
         """Start a job; `model` is by default the dataset's name.
 
-        `problem_type` None: inferred from the target; `time_column`: the newest rows validate. Raises Validation naming
-        the field, NotFound, Conflict when the dataset is not Ready.
+        `problem_type` None: inferred from the target; `time_column`: the newest rows validate; `split` "hash": rows
+        held out once stay so in later versions of the dataset. Raises Validation naming the field, NotFound, Conflict
+        when the dataset is not Ready.
         """
         body = calls.checked(
             StartTraining,
@@ -66,6 +69,7 @@ class Training(Resource[M]):
                 "hyperparameters": dict(hyperparameters or {}),
                 "problem_type": problem_type,
                 "time_column": time_column,
+                "split": split,
                 "validation_fraction": validation_fraction,
                 "seed": seed,
                 "instance_type": instance_type,

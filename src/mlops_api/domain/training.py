@@ -10,6 +10,7 @@ from pydantic import Field
 from mlops_api.domain.base import Answer, Page, Request
 from mlops_api.domain.names import Name, Reference
 from mlops_contracts.hyperparameters import AlgorithmName, ProblemType
+from mlops_contracts.job import SplitName
 
 JobStatus = Literal["InProgress", "Completed", "Failed", "Stopping", "Stopped"]
 TERMINAL: frozenset[JobStatus] = frozenset({"Completed", "Failed", "Stopped"})
@@ -25,6 +26,13 @@ class StartTraining(Request):
     problem_type: Annotated[ProblemType | None, Field(description="Empty: inferred from the target column.")] = None
     exclude: Annotated[list[ColumnName], Field(max_length=10_000)] = Field(default_factory=list)
     time_column: ColumnName | None = None
+    split: Annotated[
+        SplitName,
+        Field(
+            description="auto: by time_column, or else drawn, stratified for classes. hash: by what a row holds, so "
+            "that rows held out once stay so in later versions of the dataset."
+        ),
+    ] = "auto"
     hyperparameters: dict[str, Any] = Field(default_factory=dict)
     validation_fraction: Annotated[float, Field(ge=0.05, le=0.5)] = 0.2
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
@@ -48,6 +56,8 @@ class TrainingJob(Answer):
     target: str
     exclude: list[str] = Field(default_factory=list)
     time_column: str | None = None
+    split: SplitName = "auto"
+    champion: str | None = Field(None, description="Model version that is judged on the same held-out rows.")
     problem_type: ProblemType | None = None
     hyperparameters: dict[str, Any] = Field(default_factory=dict)
     validation_fraction: float

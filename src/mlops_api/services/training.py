@@ -52,6 +52,8 @@ class StoredJob(TrainingJob):
     """The record: the job as clients see it and what its spec needs."""
 
     dataset_sha256: str
+    champion_key: str | None = None
+    """Where the bundle of `champion` lies."""
     objective_value: float | None = None
 
 
@@ -314,6 +316,8 @@ def _spec(job: StoredJob) -> TrainingSpec:
         time_column=job.time_column,
         validation_fraction=job.validation_fraction,
         seed=job.seed,
+        split=job.split,
+        champion=job.champion,
     )
     name, _, number = job.dataset.partition(":")
     return TrainingSpec(
@@ -325,6 +329,7 @@ def _spec(job: StoredJob) -> TrainingSpec:
         instance_type=job.instance_type,
         instance_count=job.instance_count,
         spot=job.spot,
+        champion_key=job.champion_key,
     )
 
 

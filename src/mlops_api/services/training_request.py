@@ -47,6 +47,8 @@ def _column_complaints(request: StartTraining, columns: dict[str, Column]) -> li
     ]
     if request.target in (*request.exclude, request.time_column):
         found.append(_complaint("target", "The target cannot be excluded or be the time column."))
+    if request.split == "hash" and request.time_column is not None:
+        found.append(_complaint("split", "Rows are held out by hash or by time_column, not by both; leave one out."))
     if request.time_column in columns and columns[request.time_column].type not in ("datetime", "numeric"):
         kind = columns[request.time_column].type
         found.append(

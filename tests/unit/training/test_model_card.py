@@ -7,6 +7,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from mlops_contracts.bundle import Feature, Manifest
+from mlops_contracts.evaluation import Champion
 from tests.support.evaluation_data import FEATURES, binary_request, multiclass_request, regression_request
 from training.evaluation import evaluate
 from training.markdown import text
@@ -96,6 +97,22 @@ def test_figures_stand_beside_the_dummys():
     assert rows[0] == ["metric", "model", "dummy"]
     assert ["auc", number(evaluation.metrics["auc"]), "0.5"] in rows
     assert ["precision", number(evaluation.metrics["precision"]), number(evaluation.baseline.get("precision"))] in rows
+
+
+def test_figures_stand_beside_the_champions():
+    request = binary_request()
+    evaluation = evaluate(request)
+
+    def told(champion):
+        judged = evaluation.model_copy(update={"champion": champion})
+        return render(manifest(request, judged), judged)
+
+    seen = told(Champion(version="m:3", rows=1000, metrics={"auc": 0.75}))
+    assert rows_of(seen, "Figures on held-out rows")[0] == ["metric", "model", "dummy", "champion m:3"]
+    assert rows_of(seen, "Figures on held-out rows")[1] == ["auc", number(evaluation.metrics["auc"]), "0.5", "0.75"]
+    assert "may have been trained on some of these rows" in seen
+    assert "may have been" not in told(Champion(version="m:3", rows=1000, metrics={}, unseen=True))
+    assert "could not be judged on these rows: It needs a" in told(Champion(version="m:3", reason="It needs a"))
 
 
 def test_facts_of_the_manifest_are_told():

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training.failure import JobError
-from training.split import at_random, by_time, newest, split, stratified, time_values
+from training.row_hashes import RowHashes
+from training.split import at_random, by_hash, by_time, newest, split, stratified, time_values
 from training.target import Target
 
 
@@ -103,3 +104,51 @@ def test_time_values_keep_the_order(kind):
     numbers = time_values(pa.chunked_array([values]))
     assert np.argsort(numbers).tolist()[:3] == [1, 0, 3]
     assert np.isnan(numbers[2])
+
+
+# --------------------------------------------------------------------------- by hash
+
+
+def numbers(values):
+    return RowHashes(np.asarray(values, np.uint64), "key")
+
+
+def drawn(rows, seed=0):
+    return np.random.default_rng(seed).integers(0, 2**64, rows, np.uint64)
+
+
+@given(old=st.integers(30, 200), new=st.integers(0, 200), fraction=st.floats(0.2, 0.5), seed=st.integers(0, 999))
+def test_rows_stay_on_their_side_in_a_longer_table_of_another_order(old, new, fraction, seed):
+    values = drawn(old + new, seed)
+    order = np.random.default_rng(seed + 1).permutation(old + new)
+    first, later = by_hash(numbers(values[:old]), fraction), by_hash(numbers(values[order]), fraction)
+    assert whole(later, old + new)
+    assert [each for each in sorted(order[later.valid]) if each < old] == first.valid.tolist()
+    assert [each for each in sorted(order[later.train]) if each < old] == first.train.tolist()
+
+
+def test_equal_rows_are_on_the_same_side():
+    values = np.repeat(drawn(400), 3)
+    parts = by_hash(numbers(values), 0.2)
+    assert not set(values[parts.train].tolist()) & set(values[parts.valid].tolist())
+    assert len(parts.valid) / len(values) == pytest.approx(0.2, abs=0.05)
+
+
+def test_classes_keep_about_their_shares():
+    counts = np.array([9_000, 900, 100])
+    codes = np.repeat(np.arange(3), counts)
+    held = np.bincount(codes[by_hash(numbers(drawn(10_000)), 0.2).valid])
+    assert held / counts == pytest.approx([0.2, 0.2, 0.2], abs=0.1)
+
+
+@pytest.mark.parametrize("value", [5, 2**64 - 1])
+def test_rows_that_are_all_alike_cannot_be_split_by_hash(value):
+    with pytest.raises(JobError, match="too alike"):
+        by_hash(numbers([value] * 20), 0.2)
+
+
+def test_hashes_decide_for_classes_and_numbers():
+    found = numbers(drawn(1_000))
+    for target in (Target("regression", (), np.zeros(1_000)), Target("binary", ("a", "b"), np.arange(1_000) % 2)):
+        parts = split(target, 0.2, 0, hashes=found)
+        assert (parts.kind, len(parts.valid)) == ("hash", pytest.approx(200, abs=40))

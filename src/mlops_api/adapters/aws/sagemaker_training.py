@@ -5,11 +5,11 @@
     stop      StopTrainingJob
     logs      CloudWatch Logs, see training_logs
 
-The container finds its data below s3://bucket/{data_prefix}/ as channel `training`, and SageMaker stores what it
-leaves in /opt/ml/model as s3://bucket/{output_prefix}/{job}/output/model.tar.gz.
+The container finds its data below s3://bucket/{data_prefix}/ as channel `training`, the bundle to be compared with as
+the one file of channel `champion`, and SageMaker stores what it leaves in /opt/ml/model as s3://bucket/{output_prefix}/{job}/output/model.tar.gz.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -32,7 +32,7 @@ from mlops_api.domain.training import TERMINAL
 from mlops_api.ports import JobState, LogChunk, MetricValue, TrainingSpec
 from mlops_contracts.metrics import METRIC_DEFINITIONS
 
-CHANNEL = "training"
+CHANNEL, CHAMPION = "training", "champion"
 CHECKPOINTS = "/opt/ml/checkpoints"
 
 
@@ -104,13 +104,7 @@ def training_request(spec: TrainingSpec, config: AwsSageMaker) -> dict[str, Any]
         },
         "RoleArn": config.role_arn,
         "HyperParameters": dict(spec.hyperparameters),
-        "InputDataConfig": [
-            {
-                "ChannelName": CHANNEL,
-                "DataSource": {"S3DataSource": s3_channel(config.folder_uri(spec.data_prefix))},
-                "InputMode": "File",
-            }
-        ],
+        "InputDataConfig": list(_channels(spec, config)),
         "OutputDataConfig": {"S3OutputPath": config.uri(spec.output_prefix), **config.encryption("KmsKeyId")},
         "ResourceConfig": {
             "InstanceType": spec.instance_type or config.training_instance_type,
@@ -125,6 +119,15 @@ def training_request(spec: TrainingSpec, config: AwsSageMaker) -> dict[str, Any]
         "Tags": config.tag_list(job=spec.job),
         **_time(spec, config),
     }
+
+
+def _channels(spec: TrainingSpec, config: AwsSageMaker) -> Iterator[dict[str, Any]]:
+    """Each host gets the whole of every channel."""
+    uris = {CHANNEL: config.folder_uri(spec.data_prefix)}
+    if spec.champion_key:
+        uris[CHAMPION] = config.uri(spec.champion_key)
+    for name, uri in uris.items():
+        yield {"ChannelName": name, "DataSource": {"S3DataSource": s3_channel(uri)}, "InputMode": "File"}
 
 
 def _time(spec: TrainingSpec, config: AwsSageMaker) -> dict[str, Any]:

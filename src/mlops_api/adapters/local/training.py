@@ -6,7 +6,14 @@ from dataclasses import asdict
 from mlops_api.adapters.local.events import training_event
 from mlops_api.adapters.local.job_kind import JobKind, JobTask
 from mlops_api.adapters.local.jobs import JobEngine
-from mlops_api.adapters.local.ml_layout import LocalObjects, fill_channel, fresh_folder, store, write_config
+from mlops_api.adapters.local.ml_layout import (
+    LocalObjects,
+    fill_channel,
+    fresh_folder,
+    link,
+    store,
+    write_config,
+)
 from mlops_api.ports import JobState, LogChunk, MetricValue, TrainingSpec
 
 _HOST = "algo-1"
@@ -47,15 +54,18 @@ class LocalTrainingRunner:
     def _prepare(self, task: JobTask) -> None:
         """Checkpoints stay from one attempt to the next; all else is made afresh."""
         spec, ml = TrainingSpec(**task.spec), task.ml
-        for folder in ("input/data/training", "model", "output"):
+        for folder in ("input/data", "model", "output"):
             fresh_folder(ml / folder)
         for folder in ("output/data", "checkpoints"):
             (ml / folder).mkdir(exist_ok=True)
         write_config(ml, "hyperparameters", spec.hyperparameters)
-        write_config(ml, "inputdataconfig", {"training": {"TrainingInputMode": "File"}})
+        channels = ("training", *(("champion",) if spec.champion_key else ()))
+        write_config(ml, "inputdataconfig", {name: {"TrainingInputMode": "File"} for name in channels})
         # On one machine a job is one host, whatever instance_count says: more would only share the processors.
         write_config(ml, "resourceconfig", {"current_host": _HOST, "hosts": [_HOST]})
         fill_channel(self._objects, spec.data_prefix, ml / "input/data/training")
+        if spec.champion_key:
+            link(self._objects.local_path(spec.champion_key), ml / "input/data/champion/model.tar.gz")
 
     def _collect(self, task: JobTask) -> None:
         key = f"{task.spec['output_prefix']}/{task.name}/output/model.tar.gz"

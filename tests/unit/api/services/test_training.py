@@ -132,6 +132,14 @@ def test_a_job_starts_with_its_defaults_filled_in(here: World) -> None:
     assert spec.data_prefix == "datasets/flights/1/table"
 
 
+def test_the_split_reaches_the_job_and_is_not_by_time_too(here: World) -> None:
+    version = here.ready().version
+    job = here.start(version, split="hash")
+    assert job.split == "hash"
+    assert decode(here.training.specs[job.job].hyperparameters)[0].split == "hash"
+    assert fields(refused(here, version, split="hash", time_column="day")) == ["split"]
+
+
 def test_the_same_key_starts_one_job(here: World) -> None:
     version = here.ready().version
     first = here.start(version, key="k")
