@@ -5,9 +5,11 @@ from typing import Any
 
 from mlops_api.adapters.local.data_folder import DataFolder
 from mlops_api.domain.times import Clock, utc_now
+from mlops_api.domain.webhooks import parse_webhook_secret, parse_webhook_url
 from mlops_api.ports import (
     EndpointHost,
     ModelMirror,
+    Notifier,
     ObjectStore,
     ProcessingRunner,
     RecordStore,
@@ -15,6 +17,7 @@ from mlops_api.ports import (
     TransformRunner,
 )
 from mlops_api.services.activity import ActivityLog
+from mlops_api.services.alerts import AlertService
 from mlops_api.services.batch import BatchService
 from mlops_api.services.dashboard import DashboardService
 from mlops_api.services.datasets import DatasetService
@@ -32,6 +35,7 @@ from mlops_api.services.policy import Policy
 from mlops_api.services.registry import RegistryService
 from mlops_api.services.serving_figures import ServingFigures
 from mlops_api.services.training import TrainingService
+from mlops_api.services.training_reports import TrainingReports
 from mlops_api.settings import Settings
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
@@ -47,6 +51,7 @@ class Adapters:
     training: TrainingRunner
     transform: TransformRunner
     hosting: EndpointHost
+    notifier: Notifier
     most_instances: int
     mirror: ModelMirror | None = None
 
@@ -65,6 +70,7 @@ def build(
     policy = Policy(**settings.model_dump(include=set(Policy.__dataclass_fields__)))
     figures = ServingFigures()
     activity = ActivityLog(records, clock)
+    alerts = AlertService(records=records, notifier=adapters.notifier, clock=clock)
     shared: dict[str, Any] = {"records": records, "activity": activity, "clock": clock}
     retried = shared | {"idempotency": Idempotency(records, clock)}
     datasets = DatasetService(objects=objects, processing=adapters.processing, policy=policy, **retried)
@@ -75,6 +81,7 @@ def build(
         runner=adapters.training,
         datasets=datasets,
         registry=registry,
+        reports=TrainingReports(activity=activity, alerts=alerts),
         most_instances=adapters.most_instances,
         **retried,
     )
@@ -95,6 +102,7 @@ def build(
         feedback=FeedbackService(records=records, clock=clock),
         dashboard=DashboardService(records=records, training=training, figures=figures, clock=clock),
         activity=activity,
+        alerts=alerts,
         events=EventHandler(
             datasets=datasets, training=training, endpoints=endpoints, batch=batch, registry=registry, inbox=inbox
         ),
@@ -124,6 +132,7 @@ def local_platform(settings: Settings, folder: DataFolder, url: str) -> Platform
             training=stack.training,
             transform=stack.transform,
             hosting=stack.hosting,
+            notifier=_local_notifier(settings),
             most_instances=1,
         ),
         settings,
@@ -140,11 +149,23 @@ def _sweep(platform: Platform) -> None:
     platform.datasets.sweep()
 
 
+def _local_notifier(settings: Settings) -> Notifier:
+    from mlops_api.adapters.local.pinned_https import PinnedPost
+    from mlops_api.adapters.local.webhook import Webhook
+    from mlops_api.adapters.log_notifier import LogNotifier
+
+    if not settings.webhook_url:
+        return LogNotifier()
+    url = parse_webhook_url(settings.webhook_url, loopback=settings.webhook_loopback)
+    key = parse_webhook_secret(settings.webhook_secret.get_secret_value())
+    return Webhook(url, key, PinnedPost(loopback=settings.webhook_loopback))
+
+
 def aws_platform(settings: Settings) -> Platform:
     """DynamoDB, S3 and SageMaker. AWS is called when something is asked of the platform, not before."""
     from mlops_api.adapters.aws.stack import AwsStack
 
-    stack = AwsStack(settings.region, settings.table, _sagemaker(settings))
+    stack = AwsStack(settings.region, settings.table, _sagemaker(settings), topic_arn=settings.topic_arn)
     return build(
         Adapters(
             records=stack.records,
@@ -153,6 +174,7 @@ def aws_platform(settings: Settings) -> Platform:
             training=stack.training,
             transform=stack.transform,
             hosting=stack.hosting,
+            notifier=stack.notifier,
             most_instances=settings.max_instances,
             mirror=stack.mirror,
         ),

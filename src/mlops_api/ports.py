@@ -10,6 +10,7 @@ they do not know passes through untouched.
     TransformRunner   runs batch scoring
     EndpointHost      keeps `serve` running behind a name
     ModelMirror       shows model versions in a registry outside
+    Notifier          tells people
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, Protocol
 
+from mlops_api.domain.alerts import Severity
 from mlops_api.domain.models import ApprovalStatus
 from mlops_api.domain.training import JobStatus
 from mlops_contracts.transform import ResultFormat
@@ -535,3 +537,44 @@ class ModelMirror(Protocol):
 
     def read(self, reference: str) -> OutsideVersion | None:
         """What it says of the version that an event's reference means; None when that is none of this platform."""
+
+
+# --------------------------------------------------------------------------- people outside
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What people are told. `key` names what happened: the same thing told again has the same key. `kind` is a word
+    to filter by, such as `training.failed`; `path`: where on this platform to look; `at` in RFC 3339.
+
+    `key` and `kind` are 1 to 200 characters of printable ASCII without blanks; `subject` is one line of at most 200
+    characters; `body` has at most 20,000.
+    """
+
+    key: str
+    kind: str
+    severity: Severity
+    subject: str
+    body: str
+    at: str
+    path: str | None = None
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """`channel`: which way it went, such as `sns`; `reference`: the receiver's own name for it, empty without one."""
+
+    channel: str
+    reference: str = ""
+
+
+class Notifier(Protocol):
+    """Hands notices to whatever tells people. One call is one attempt; services.alerts keeps trying, so that a notice
+    arrives at least once. A receiver tells a repeat by the key, which comes with every notice as it was given."""
+
+    def send(self, notice: Notice) -> Receipt:
+        """Returns once the receiver has taken it for good. Ends within 30 s.
+
+        Raises BadRequest for a notice out of bounds; Unavailable when the receiver cannot be reached or did not take
+        it; Invalid when it never will as things are configured, saying which setting to mend.
+        """

@@ -4,10 +4,11 @@ import getpass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from mlops_api.domain.defaults import DEFAULT_DATA_DIR
+from mlops_api.domain.webhooks import parse_webhook_secret, parse_webhook_url
 
 MEGABYTE = 1 << 20
 PREFIX = "MLOPS_"
@@ -43,6 +44,9 @@ class Settings(BaseSettings):
     download_seconds: int = Field(3600, ge=60, description="How long download URLs live.")
     processing_seconds: int = Field(3600, ge=10, description="Longest validation of one dataset version.")
     second_approver: bool = Field(False, description="Refuse approval by the one who started the training job.")
+    webhook_url: str = Field("", description="local: where alerts are posted; empty: they go to the log.")
+    webhook_secret: SecretStr = Field(SecretStr(""), description="local: signs what is posted there.")
+    webhook_loopback: bool = Field(False, description="local: the webhook may be on this machine, and plain http then.")
 
     region: str | None = Field(None, description="aws: empty: AWS_DEFAULT_REGION, which Lambda sets.")
     table: str = Field("", description="aws: the DynamoDB table.")
@@ -62,10 +66,19 @@ class Settings(BaseSettings):
     kms_key_id: str | None = Field(None, description="aws: encrypts outputs and volumes; empty: AWS's own keys.")
     network_isolation: bool = Field(True, description="aws: containers reach no network, where SageMaker allows it.")
 
+    topic_arn: str = Field("", description="aws: the SNS topic that takes alerts; empty: they go to the log.")
+
     @field_validator("allowed_hosts", "allowed_origins", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return [part.strip().lower() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _sound_webhook(self) -> Self:
+        if self.webhook_url:
+            parse_webhook_url(self.webhook_url, loopback=self.webhook_loopback)
+            parse_webhook_secret(self.webhook_secret.get_secret_value())
+        return self
 
     @model_validator(mode="after")
     def _complete_on_aws(self) -> Self:

@@ -93,6 +93,6 @@ def _clients(**environment: str) -> AwsClients:
     """Made now, because the environment says where they go."""
     with mock.patch.dict(os.environ, CREDENTIALS | environment):
         clients = AwsClients(REGION)
-        for service in ("dynamodb", "s3", "sns"):
+        for service in ("dynamodb", "s3", "sns", "sqs", "cloudwatch"):
             clients.client(service)
     return clients

@@ -30,6 +30,7 @@ from mlops_api.settings import Settings
 from mlops_contracts.bundle import Feature, Manifest
 from mlops_contracts.dataset import Column, ColumnProfile, DatasetReport, Finding, Preview, Profile, Quality
 from mlops_contracts.evaluation import Evaluation
+from tests.support.manual_notifier import ManualNotifier
 from tests.support.manual_runners import ManualHost, ManualProcessing, ManualTraining, ManualTransform, event
 
 TOKEN = "the-token-of-ann-0123456789"  # noqa: S105 - of this test only
@@ -80,6 +81,7 @@ class World:
     training: ManualTraining
     transform: ManualTransform
     host: ManualHost
+    notifier: ManualNotifier
     clock: TestClock = field(default_factory=TestClock)
 
     def app(self) -> FastAPI:
@@ -172,16 +174,17 @@ def world_of(
     signer = UrlSigner(b"a secret of this test", clock=clock)
     objects = FileObjects(folder / "store", signer, lambda: f"http://{HOST}", part_size=1 << 10, clock=clock)
     runners = ManualProcessing(objects), ManualTraining(objects), ManualTransform(objects), ManualHost()
+    notifier = ManualNotifier()
     chosen = Settings(user="ann", data_dir=folder, **settings)
     platform = build(
-        Adapters(records, objects, *runners, most_instances=1, mirror=mirror),
+        Adapters(records, objects, *runners, notifier, most_instances=1, mirror=mirror),
         chosen,
         identity=identity or TokenIdentity(ANN.name, TOKEN),
         allowed_hosts=frozenset({"127.0.0.1", "localhost", "[::1]"}),
         clock=clock,
         mounts={MOUNT: StorageApp(objects, signer)},
     )
-    return World(platform, chosen, records, objects, *runners, clock=clock)
+    return World(platform, chosen, records, objects, *runners, notifier, clock=clock)
 
 
 def at_once(*actions: Callable[[], T]) -> list[T | BaseException]:

@@ -41,7 +41,7 @@ def run_up(data_dir: Path | None = None, port: int | None = None, *, as_json: bo
     settings = Settings() if data_dir is None else Settings(data_dir=data_dir)
     with _opened(settings.data_dir) as folder, closing(_listen(port)) as listener:
         url = f"http://{_HOST}:{listener.getsockname()[1]}"
-        log_to(folder.path, [folder.token])
+        log_to(folder.path, [folder.token, settings.webhook_secret.get_secret_value()])
         app = create_app(local_platform(settings, folder, url), settings)
         config = uvicorn.Config(
             app,

@@ -6,6 +6,7 @@ from typing import Any
 
 from mlops_api.ports import RecordStore
 from mlops_api.services.activity import ActivityLog
+from mlops_api.services.alerts import AlertService
 from mlops_api.services.batch import BatchService
 from mlops_api.services.dashboard import DashboardService
 from mlops_api.services.datasets import DatasetService
@@ -43,6 +44,7 @@ class Platform:
     feedback: FeedbackService
     dashboard: DashboardService
     activity: ActivityLog
+    alerts: AlertService
     events: EventHandler
     identity: Identity
     allowed_hosts: frozenset[str]
@@ -61,6 +63,7 @@ class Platform:
                 self.endpoints.reconcile,
                 self.batch.reconcile,
                 self.registry.mirroring.reconcile,
+                self.alerts.reconcile,
             ],
             lambda reconcile: reconcile(),
         )

@@ -5,7 +5,7 @@ crash between them is made good by `reconcile`. A job's end reaches `on_training
 several times; the version is registered in the same write that makes the job Completed, so once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -26,17 +26,18 @@ from mlops_api.domain.training import (
     TrainingJob,
     TrainingJobPage,
 )
-from mlops_api.ports import Index, JobState, Place, RecordStore, TrainingRunner, TrainingSpec
+from mlops_api.ports import Index, JobState, Place, RecordStore, TrainingRunner, TrainingSpec, Write
 from mlops_api.services.activity import ActivityLog
 from mlops_api.services.collection import Collection, Stored
 from mlops_api.services.contention import until_unbeaten
 from mlops_api.services.dataset_records import StoredDataset, table_prefix
 from mlops_api.services.datasets import DatasetService
 from mlops_api.services.idempotency import Idempotency, IdempotentCall
-from mlops_api.services.principal import PLATFORM, Principal
+from mlops_api.services.principal import Principal
 from mlops_api.services.registration import Source
 from mlops_api.services.registry import RegistryService
 from mlops_api.services.repair import begin, each
+from mlops_api.services.training_reports import TrainingReports
 from mlops_api.services.training_request import check_request
 from mlops_contracts.hyperparameters import HYPERPARAMETERS, PROBLEM_TYPES
 from mlops_contracts.job import JobConfig, encode
@@ -89,6 +90,7 @@ class TrainingService:
         datasets: DatasetService,
         registry: RegistryService,
         activity: ActivityLog,
+        reports: TrainingReports,
         idempotency: Idempotency,
         clock: Clock,
         most_instances: int,
@@ -98,6 +100,7 @@ class TrainingService:
         self._datasets = datasets
         self._registry = registry
         self._activity = activity
+        self._reports = reports
         self._idempotency = idempotency
         self._clock = clock
         self._most_instances = most_instances
@@ -255,7 +258,7 @@ class TrainingService:
         if state.status == "Completed":
             self._complete(stored.with_value(ended))
         else:
-            self._records.write([self._jobs.to_put(stored.with_value(ended)), self._ended_entry(ended)])
+            self._write_end(stored.with_value(ended))
 
     def _complete(self, stored: Stored[StoredJob]) -> None:
         job = stored.value
@@ -267,7 +270,7 @@ class TrainingService:
             failed = job.model_copy(
                 update={"status": "Failed", "secondary_status": "Failed", "failure_reason": reason[:1024]}
             )
-            self._records.write([self._jobs.to_put(stored.with_value(failed)), self._ended_entry(failed)])
+            self._write_end(stored.with_value(failed))
             return
         completed = job.model_copy(
             update={
@@ -278,18 +281,12 @@ class TrainingService:
                 "problem_type": registration.problem_type,
             }
         )
-        writes = [self._jobs.to_put(stored.with_value(completed)), self._ended_entry(completed)]
-        self._records.write([*writes, *registration.writes])
+        self._write_end(stored.with_value(completed), registration.writes)
         self._registry.mirroring.push(registration.version)
 
-    def _ended_entry(self, job: StoredJob) -> Any:
-        return self._activity.entry(
-            PLATFORM,
-            f"training.{job.status.lower()}",
-            job.job,
-            detail=job.failure_reason or job.model_version or "",
-            path=f"/training/jobs/{job.job}",
-        )
+    def _write_end(self, ended: Stored[StoredJob], more: Sequence[Write] = ()) -> None:
+        self._records.write([self._jobs.to_put(ended), *self._reports.entries(ended.value), *more])
+        self._reports.send(ended.value)
 
     def reconcile(self) -> None:
         """Make good what a crash left undone: every job under way is known to the runner, every ended one settled."""

@@ -10,15 +10,24 @@ from typing import Any, cast
 
 from mlops_api.adapters.aws.clients import AwsClients
 from mlops_api.adapters.aws.dynamodb_records import DynamoRecords
-from mlops_api.ports import EndpointHost, ModelMirror, ObjectStore, ProcessingRunner, TrainingRunner, TransformRunner
+from mlops_api.ports import (
+    EndpointHost,
+    ModelMirror,
+    Notifier,
+    ObjectStore,
+    ProcessingRunner,
+    TrainingRunner,
+    TransformRunner,
+)
 
 
 class AwsStack:
-    """`sagemaker`: the members of AwsSageMaker, the bucket among them."""
+    """`sagemaker`: the members of AwsSageMaker, the bucket among them. `topic_arn` empty: alerts go to the log."""
 
-    def __init__(self, region: str | None, table: str, sagemaker: Mapping[str, Any]) -> None:
+    def __init__(self, region: str | None, table: str, sagemaker: Mapping[str, Any], *, topic_arn: str = "") -> None:
         self.clients = AwsClients(region)
         self._sagemaker = sagemaker
+        self._topic_arn = topic_arn
         self.records = DynamoRecords(self.clients.dynamodb, table)
         self.objects = cast(ObjectStore, Later(self._objects))
         self.processing = cast(ProcessingRunner, Later(self._processing))
@@ -26,6 +35,7 @@ class AwsStack:
         self.transform = cast(TransformRunner, Later(self._transform))
         self.hosting = cast(EndpointHost, Later(self._hosting))
         self.mirror = cast(ModelMirror, Later(self._mirror))
+        self.notifier = cast(Notifier, Later(self._notifier))
 
     def _objects(self) -> ObjectStore:
         from mlops_api.adapters.aws.s3_objects import S3Objects
@@ -56,6 +66,12 @@ class AwsStack:
         from mlops_api.adapters.aws.model_packages import ModelPackages
 
         return ModelPackages(self.clients, self._config())
+
+    def _notifier(self) -> Notifier:
+        from mlops_api.adapters.aws.sns_notifier import SnsNotifier
+        from mlops_api.adapters.log_notifier import LogNotifier
+
+        return SnsNotifier(self.clients, self._topic_arn) if self._topic_arn else LogNotifier()
 
     def _config(self) -> Any:
         from mlops_api.adapters.aws.sagemaker_common import AwsSageMaker
