@@ -15,6 +15,7 @@ from mlops_api.adapters.aws.table import create_table
 from mlops_api.domain.models import SetAlias
 from mlops_api.lambda_handler import LambdaEntry
 from mlops_api.services.identity import GatewayIdentity
+from mlops_contracts.data_contract import DataContract
 from tests.support import platform
 from tests.support.aws import counting
 from tests.support.emulators import Emulators
@@ -108,19 +109,28 @@ def _dataset_requests(world: platform.World) -> dict[str, Callable[[], Request]]
     version = world.ready("table").version
     reads = {
         f"GET /datasets/{{version}}{part}": _always("GET", f"/datasets/{version}{part}")
-        for part in ("", "/profile", "/preview", "/quality", "/download")
+        for part in ("", "/profile", "/preview", "/quality", "/download", "/contract-suggestion")
     }
 
     def complete() -> Request:
         created = world.create("sent")
         return "POST", f"/datasets/{created.version}/complete", world.send(created).model_dump()
 
+    def delete_contract() -> Request:
+        world.platform.contracts.put(ANN, "spare", DataContract(min_rows=1))
+        return "DELETE", "/datasets/spare/contract"
+
+    world.platform.contracts.put(ANN, "table", DataContract(min_rows=1))
     created = {"name": "new", "filename": "f.csv", "size_bytes": 9, "sha256": "0" * 64}
     return reads | {
         "GET /datasets": _always("GET", "/datasets"),
         "POST /datasets": _always("POST", "/datasets", created),
         "GET /datasets/{version}/upload": lambda: ("GET", f"/datasets/{world.create('waiting').version}/upload"),
         "POST /datasets/{version}/complete": complete,
+        "GET /datasets/{name}/contract": _always("GET", "/datasets/table/contract"),
+        "GET /datasets/{name}/contract/versions": _always("GET", "/datasets/table/contract/versions"),
+        "PUT /datasets/{name}/contract": _always("PUT", "/datasets/table/contract", {"min_rows": 2}),
+        "DELETE /datasets/{name}/contract": delete_contract,
         "DELETE /datasets/{version}": lambda: ("DELETE", f"/datasets/{world.ready('spare').version}"),
     }
 

@@ -19,6 +19,7 @@ from mlops_api.ports import (
 from mlops_api.services.activity import ActivityLog
 from mlops_api.services.alerts import AlertService
 from mlops_api.services.batch import BatchService
+from mlops_api.services.contracts import ContractService
 from mlops_api.services.dashboard import DashboardService
 from mlops_api.services.datasets import DatasetService
 from mlops_api.services.endpoints import EndpointService
@@ -73,7 +74,10 @@ def build(
     alerts = AlertService(records=records, notifier=adapters.notifier, clock=clock)
     shared: dict[str, Any] = {"records": records, "activity": activity, "clock": clock}
     retried = shared | {"idempotency": Idempotency(records, clock)}
-    datasets = DatasetService(objects=objects, processing=adapters.processing, policy=policy, **retried)
+    contracts = ContractService(**shared)
+    datasets = DatasetService(
+        objects=objects, processing=adapters.processing, policy=policy, contracts=contracts, **retried
+    )
     endpoints = EndpointService(host=adapters.hosting, **retried)
     mirroring = ModelMirroring(records, adapters.mirror)
     registry = RegistryService(objects=objects, endpoints=endpoints, mirroring=mirroring, policy=policy, **retried)
@@ -92,6 +96,7 @@ def build(
     return Platform(
         records=records,
         datasets=datasets,
+        contracts=contracts,
         training=training,
         registry=registry,
         lineage=LineageService(records),

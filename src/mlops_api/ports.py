@@ -373,7 +373,8 @@ class TrainingRunner(Protocol):
 class ProcessingSpec:
     """Reads the object `input_key`; writes the files of mlops_contracts.dataset below `output_prefix`.
 
-    `sha256`: what the object must have; empty: it is not known."""
+    `sha256`: what the object must have; empty: it is not known. `contract`: what the table is held to,
+    mlops_contracts.data_contract.NumberedContract as JSON."""
 
     job: str
     input_key: str
@@ -381,6 +382,11 @@ class ProcessingSpec:
     sha256: str
     output_prefix: str
     max_runtime_seconds: int
+    contract: Mapping[str, Any] | None = None
+
+    def config(self) -> dict[str, Any]:
+        """preprocess.json, as mlops_contracts.dataset.PreprocessConfig has it."""
+        return {"filename": self.filename, "sha256": self.sha256, "contract": self.contract}
 
 
 class ProcessingRunner(Protocol):

@@ -7,6 +7,7 @@ reads is described here once, as pydantic models, so neither side can drift from
     job               a training job's configuration as SageMaker's string -> string map
     metrics           the `#metric` lines, their regexes, and which way is better
     columns           the types of a table's columns
+    codes             of findings about a table
     data_contract     what every version of a dataset must satisfy
     statistics        sketches of the columns: what comparisons of versions are made from
     dataset           what `preprocess` writes about a table: columns, profile, quality, preview

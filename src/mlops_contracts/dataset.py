@@ -29,7 +29,7 @@ class PreprocessConfig(Contract):
 class Finding(Contract):
     """A violation (the table is refused) or a warning (it is not), with its place."""
 
-    code: str = Field(description="Stable snake_case name, such as ragged_row.")
+    code: str = Field(description="Stable name, one of mlops_contracts.codes, such as ragged_row.")
     message: str = Field(description="What is wrong and what to do about it, in one or two sentences.")
     column: str | None = None
     row: int | None = None

@@ -21,12 +21,13 @@ from schemathesis.checks import (
 )
 
 from mlops_api.domain.models import Approve, SetAlias
+from mlops_contracts.data_contract import DataContract
 from tests.support.local_storage import serving
 from tests.support.platform import ANN, TOKEN, World, world
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 EXAMPLES = 8
-UNKNOWN = {"job": "no-job", "version": "nobody:1", "model": "nobody", "endpoint": "nobody", "alias": "none"}
+UNKNOWN = {"job": "no-job", "version": "nobody:1"} | dict.fromkeys(("model", "endpoint", "name", "alias"), "nobody")
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +47,7 @@ def _fill(here: World) -> None:
     here.uploaded()
     here.create()
     job = here.batch(first.version).transform_job
+    here.platform.contracts.put(ANN, "flights", DataContract(min_rows=1))
     here.transform.complete(job, b"value\n1\n", rows=1)
     here.tell("transform", job)
 
@@ -67,6 +69,7 @@ def known(here: World) -> dict[str, str]:
         "batch": here.platform.batch.page(status=None, limit=1, token=None).transform_jobs[0].transform_job,
         "version": "flights:1",
         "model": "flights",
+        "name": "flights",
         "endpoint": "flights",
         "alias": "challenger",
     }

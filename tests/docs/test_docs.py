@@ -9,6 +9,8 @@ from mlops_api.adapters.local.data_folder import DataFolder
 from mlops_api.app import create_app
 from mlops_api.bootstrap import local_platform
 from mlops_api.settings import Settings
+from mlops_contracts.codes import VIOLATIONS, WARNINGS
+from mlops_contracts.data_contract import DataContract
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
@@ -37,6 +39,18 @@ def test_make_targets_exist(page: Path) -> None:
 def test_ci_runs_the_readmes_test_command() -> None:
     assert re.search(r"^make test$", (ROOT / "README.md").read_text(), re.MULTILINE)
     assert "make check test" in (ROOT / ".ci/run").read_text()
+
+
+def test_every_code_of_a_finding_is_documented_and_no_other() -> None:
+    text = (ROOT / "docs/data.md").read_text()
+    for title, codes in (("Violations", VIOLATIONS), ("Warnings", WARNINGS)):
+        section = text.partition(f"## {title}\n")[2].partition("\n## ")[0]
+        assert dict(re.findall(r"^\| `([a-z0-9_]+)` \| (.*) \|$", section, re.MULTILINE)) == codes
+
+
+def test_the_contract_on_the_data_page_is_one() -> None:
+    (example,) = re.findall(r"^```json\n(.*?)^```", (ROOT / "docs/data.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert DataContract.model_validate_json(example).columns[2].unique
 
 
 def test_the_api_page_lists_every_operation_and_no_other(tmp_path: Path) -> None:

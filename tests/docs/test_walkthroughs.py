@@ -50,6 +50,7 @@ def test_curl_goes_from_a_file_to_a_prediction(place) -> None:
 def test_the_python_client_does_as_its_page_says(place) -> None:
     out = output_of(place, sys.executable, "-W", "error", "-c", blocks("client.md", "python")).splitlines()
     assert out[0] == "Gentoo"
+    assert "1 300" in out
     assert any(line.startswith("344 0 ") for line in out)
     assert any(line.startswith("1 year ") for line in out)
     assert "['Gentoo', 'Gentoo', 'Gentoo']" in out

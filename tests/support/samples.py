@@ -1,5 +1,6 @@
 """One plausible answer of each shape, for tests that only need one."""
 
+from mlops_api.domain.contracts import DatasetContract
 from mlops_api.domain.dashboard import Attention, ChampionFigure, DashboardStats, Figure, RunningJob
 from mlops_api.domain.datasets import DatasetSummary, DatasetVersion
 from mlops_api.domain.inference import Endpoint, TransformJob, Variant
@@ -16,6 +17,7 @@ from mlops_api.domain.models import (
 )
 from mlops_api.domain.training import TrainingJob
 from mlops_contracts.bundle import Feature
+from mlops_contracts.data_contract import ColumnRule, DataContract
 from mlops_contracts.dataset import (
     Column,
     ColumnProfile,
@@ -60,6 +62,14 @@ def profile() -> Profile:
 
 def preview() -> Preview:
     return Preview(columns=("carrier", "distance"), rows=(("UA", 1400.0), (None, 187.5)))
+
+
+def contract() -> DatasetContract:
+    rules = (ColumnRule(name="carrier", type="categorical", allowed=("UA", "AA")), ColumnRule(name="tail"))
+    return DatasetContract(
+        dataset="flights", number=2, contract=DataContract(columns=rules, min_rows=10), in_force=True, revision=3,
+        created_at=NOW, created_by="ann",
+    )  # fmt: skip
 
 
 def job(name: str = "flights-xgboost-1", status: str = "Completed", **fields: object) -> TrainingJob:

@@ -1,15 +1,13 @@
 """Columns that number or name the rows."""
 
-import re
-
 import numpy as np
 
 from mlops_contracts.bundle import Feature
+from mlops_contracts.columns import ID_NAME
 from training.evaluation.grouping import is_missing
 from training.evaluation.request import UNSEEN, Array, EvaluationInput
 
 FEWEST_ROWS = 50
-_ID_NAME = re.compile(r"(?i:(^|[^a-z])(id|uuid|guid|key|index|row|rownum|number|nr|no)$)|[a-z]I[dD]$")
 
 
 def id_like(request: EvaluationInput, feature: Feature) -> bool:
@@ -38,7 +36,7 @@ def _numbers_id_like(name: str, train: Array, valid: Array) -> bool:
     if len(values) < FEWEST_ROWS or not _whole_and_distinct(values):
         return False
     dense = values.max() - values.min() < 2 * len(values)
-    return bool(dense) or _ID_NAME.search(name) is not None
+    return bool(dense) or ID_NAME.search(name) is not None
 
 
 def _whole_and_distinct(values: Array) -> bool:

@@ -1,5 +1,8 @@
 """What was found wrong with a table: violations refuse it, warnings do not."""
 
+from collections.abc import Mapping
+
+from mlops_contracts.codes import VIOLATIONS, WARNINGS
 from mlops_contracts.dataset import Finding, Quality
 
 KEPT = 100
@@ -33,6 +36,7 @@ class Findings:
 
     def add(self, finding: Finding) -> None:
         """As violate."""
+        _check_known(finding.code, VIOLATIONS)
         self.count += 1
         key = (finding.code, finding.column)
         self._counts[key] = self._counts.get(key, 0) + 1
@@ -47,12 +51,19 @@ class Findings:
         self, code: str, message: str, *, column: str | None = None, row: int | None = None, line: int | None = None
     ) -> None:
         """Add one warning."""
+        _check_known(code, WARNINGS)
         self._warnings.append(Finding(code=code, message=message, column=column, row=row, line=line))
 
     def quality(self) -> Quality:
         """All that was found: violations in row order, those of the whole table or the header first."""
         ordered = sorted(self._violations, key=lambda each: (each.row or 0, each.line or 0))
         return Quality(violations=tuple(ordered[:KEPT]), violation_count=self.count, warnings=tuple(self._warnings))
+
+
+def _check_known(code: str, known: Mapping[str, str]) -> None:
+    """Codes are promised: one that the list lacks is a defect of this program."""
+    if code not in known:
+        raise KeyError(f"{code} is not in mlops_contracts.codes")
 
 
 def shown(value: str) -> str:

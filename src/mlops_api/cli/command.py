@@ -53,11 +53,11 @@ _FOR_LISTS = list(inspect.signature(_for_lists, eval_str=True).parameters.values
 
 
 class Group:
-    """`mlops NAME`, with its commands; the nameless group is `mlops` itself."""
+    """`mlops NAME`, with its commands; the nameless group is `mlops` itself. `data contract` is part of `data`."""
 
     def __init__(self, name: str, summary: str) -> None:
         self.name = name
-        self.app = typer.Typer(name=name or None, help=summary, no_args_is_help=True)
+        self.app = typer.Typer(name=name.rpartition(" ")[2] or None, help=summary, no_args_is_help=True)
 
     def command(
         self, name: str, *, examples: Sequence[str], is_list: bool = False, starts_server: bool = False, **options: Any

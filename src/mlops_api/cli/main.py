@@ -11,12 +11,13 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from mlops_api.cli import batch, data, doctor, endpoints, models, predict, server, stats, train
+from mlops_api.cli import batch, contract, data, doctor, endpoints, models, predict, server, stats, train
 from mlops_api.cli.command import Group
 from mlops_api.cli.errors import EXIT_CODES, FAILURE, USAGE
 from mlops_api.cli.output import envelope
 
 ROOT = Group("", "Train, register, approve, serve and watch models: on this machine or on AWS.")
+data.GROUP.app.add_typer(contract.GROUP.app)
 for group in (data.GROUP, train.GROUP, models.GROUP, batch.GROUP, endpoints.GROUP):
     ROOT.app.add_typer(group.app)
 for module in (server, predict, stats, doctor):
@@ -99,10 +100,10 @@ def _common_last(arguments: list[str]) -> list[str]:
 
 def _named(arguments: list[str]) -> str:
     """The command that a command line names, as far as it names one."""
-    words = []
-    for word in arguments[:2]:
-        if word.startswith("-"):
+    command, words = tree(), list[str]()
+    for word in arguments:
+        if word.startswith("-") or not hasattr(command, "commands"):
             break
         words.append(word)
-    groups = {group.name for group in (data.GROUP, train.GROUP, models.GROUP, batch.GROUP, endpoints.GROUP)}
-    return " ".join(words if words[:1] and words[0] in groups else words[:1])
+        command = command.commands.get(word)
+    return " ".join(words)

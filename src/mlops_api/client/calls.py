@@ -38,16 +38,30 @@ def get(url: str, answer: type[B], **params: str | int | None) -> Flow[B]:
 
 
 def write(
-    method: Literal["POST", "PUT"], url: str, answer: type[B], body: BaseModel | None = None, **params: str | None
+    method: Literal["POST", "PUT"],
+    url: str,
+    answer: type[B],
+    body: BaseModel | None = None,
+    *,
+    revision: int | None = None,
+    **params: str | None,
 ) -> Flow[B]:
-    """A call that changes something. It carries an Idempotency-Key, so that repeating it is safe."""
+    """A call that changes something. It carries an Idempotency-Key, so that repeating it is safe.
+
+    `revision`: of what was read; the change is made only if that still stands.
+    """
     content = body.model_dump_json().encode() if body is not None else None
-    headers = key() | (JSON if content is not None else {})
+    headers = key() | _if_match(revision) | (JSON if content is not None else {})
     return (yield from _call(Request(method, url, _given(params), headers, content), answer))
 
 
-def delete(url: str) -> Flow[None]:
-    yield Send(Request("DELETE", url, headers=key()))
+def delete(url: str, *, revision: int | None = None) -> Flow[None]:
+    """`revision` as in write."""
+    yield Send(Request("DELETE", url, headers=key() | _if_match(revision)))
+
+
+def _if_match(revision: int | None) -> dict[str, str]:
+    return {} if revision is None else {"If-Match": str(revision)}
 
 
 def pages(

@@ -1,7 +1,9 @@
 """`client.datasets`: upload tables and look at what validation found."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from mlops_api.client import calls, downloads, uploads
 from mlops_api.client.effects import Flow, Items
@@ -9,8 +11,10 @@ from mlops_api.client.errors import Validation
 from mlops_api.client.names import slug
 from mlops_api.client.resource import M, Resource, listing, operation
 from mlops_api.client.sources import Table, open_source
+from mlops_api.domain.contracts import ContractPage, ContractVersion, DatasetContract
 from mlops_api.domain.datasets import DatasetPage, DatasetStatus, DatasetSummary, DatasetVersion
 from mlops_api.domain.models import DownloadUrl
+from mlops_contracts.data_contract import DataContract
 from mlops_contracts.dataset import Preview, Profile, Quality
 
 
@@ -99,6 +103,39 @@ class Datasets(Resource[M]):
     def delete(self, version: str) -> Flow[None]:
         """Raises Conflict while a job was made from it."""
         return calls.delete(calls.path("datasets", version))
+
+    @operation
+    def contract(self, name: str, *, number: int | None = None) -> Flow[DatasetContract]:
+        """The data contract that later versions of dataset `name` are held to, or an earlier one. Raises NotFound."""
+        return calls.get(calls.path("datasets", name, "contract"), DatasetContract, number=number)
+
+    @listing
+    def contracts(self, name: str, *, page_size: int | None = None) -> Items[ContractVersion]:
+        """Every data contract that dataset `name` ever had, newest first."""
+        url = calls.path("datasets", name, "contract", "versions")
+        return calls.pages(url, ContractPage, lambda page: page.contracts, page_size=page_size)
+
+    @operation
+    def suggest_contract(self, version: str) -> Flow[DataContract]:
+        """A data contract that this version keeps: change it, and set it."""
+        return calls.get(calls.path("datasets", version, "contract-suggestion"), DataContract)
+
+    @operation
+    def set_contract(
+        self, name: str, contract: DataContract | Mapping[str, Any], *, revision: int | None = None
+    ) -> Flow[DatasetContract]:
+        """Hold later versions of dataset `name` to this contract.
+
+        With the `revision` that was read it is set only if that still stands (0: there is none yet). Raises Validation
+        naming the field, Conflict when the revision is another.
+        """
+        body = contract if isinstance(contract, DataContract) else calls.checked(DataContract, contract)
+        return calls.write("PUT", calls.path("datasets", name, "contract"), DatasetContract, body, revision=revision)
+
+    @operation
+    def delete_contract(self, name: str, *, revision: int | None = None) -> Flow[None]:
+        """Hold later versions to none. Raises NotFound when none is in force, Conflict as set_contract."""
+        return calls.delete(calls.path("datasets", name, "contract"), revision=revision)
 
 
 def _get(version: str) -> Flow[DatasetVersion]:

@@ -1,7 +1,10 @@
 """/datasets"""
 
-from fastapi import APIRouter
+from typing import Annotated
 
+from fastapi import APIRouter, Query
+
+from mlops_api.domain.contracts import ContractPage, DatasetContract
 from mlops_api.domain.datasets import (
     CompleteUpload,
     CreateDataset,
@@ -16,13 +19,16 @@ from mlops_api.domain.models import DownloadUrl
 from mlops_api.routers.depends import (
     By,
     IdempotencyKey,
+    IfMatch,
     Limit,
+    NamePath,
     NameQuery,
     NextToken,
     PlatformDep,
     VersionPath,
     problems,
 )
+from mlops_contracts.data_contract import DataContract
 from mlops_contracts.dataset import Preview, Profile, Quality
 
 router = APIRouter(prefix="/datasets", tags=["datasets"])
@@ -92,3 +98,41 @@ def download_dataset(platform: PlatformDep, version: VersionPath) -> DownloadUrl
 def delete_dataset(platform: PlatformDep, by: By, version: VersionPath) -> None:
     """Remove a version that no job used."""
     platform.datasets.delete(by, version)
+
+
+@router.get("/{version}/contract-suggestion", responses=problems(404, 409))
+def suggest_contract(platform: PlatformDep, version: VersionPath) -> DataContract:
+    """A data contract that this version keeps, to be edited and set."""
+    return platform.datasets.suggest_contract(version)
+
+
+@router.get("/{name}/contract", responses=problems(404))
+def get_contract(
+    platform: PlatformDep,
+    name: NamePath,
+    number: Annotated[int | None, Query(ge=1, le=10**9, description="An earlier one; default: that in force.")] = None,
+) -> DatasetContract:
+    """The data contract that later versions of the dataset are held to."""
+    return platform.contracts.get(name, number)
+
+
+@router.get("/{name}/contract/versions", responses=problems())
+def list_contracts(
+    platform: PlatformDep, name: NamePath, limit: Limit = 50, next_token: NextToken = None
+) -> ContractPage:
+    """Every data contract that the dataset ever had, newest first."""
+    return platform.contracts.versions(name, limit=limit, token=next_token)
+
+
+@router.put("/{name}/contract", responses=problems(412))
+def set_contract(
+    platform: PlatformDep, by: By, name: NamePath, request: DataContract, revision: IfMatch = None
+) -> DatasetContract:
+    """Put a data contract in force, under the next number."""
+    return platform.contracts.put(by, name, request, revision)
+
+
+@router.delete("/{name}/contract", status_code=204, responses=problems(404, 412))
+def delete_contract(platform: PlatformDep, by: By, name: NamePath, revision: IfMatch = None) -> None:
+    """Hold later versions to none; the contracts so far are kept."""
+    platform.contracts.delete(by, name, revision)

@@ -45,6 +45,15 @@ IdempotencyKey = Annotated[
         description="A repeat with the same key has no second effect and gets the first answer's object.",
     ),
 ]
+IfMatch = Annotated[
+    int | None,
+    Header(
+        alias="If-Match",
+        ge=0,
+        le=2**53,
+        description="The `revision` that was read: the change is made only if it still stands (0: there is nothing).",
+    ),
+]
 Limit = Annotated[int, Query(ge=1, le=200, description="Entries on a page.")]
 NextToken = Annotated[str | None, Query(max_length=2000, description="From the page before.")]
 Sort = Annotated[Literal["created_at", "metric"], Query(description="metric: by the objective, needs model.")]
@@ -87,6 +96,7 @@ _MEANINGS = {
     403: "Not allowed",
     404: "There is no such thing",
     409: "The state does not allow it",
+    412: "It has changed since it was read",
     413: "Too large",
     415: "Unsupported media type",
     422: "Invalid; `errors` says where",

@@ -15,6 +15,7 @@ from mlops_api.domain.names import version_id
 from mlops_api.domain.training import TERMINAL
 from mlops_api.ports import JobState, ObjectStore, ProcessingRunner, ProcessingSpec, RecordStore
 from mlops_api.services.activity import ActivityLog
+from mlops_api.services.contracts import ContractService
 from mlops_api.services.dataset_records import (
     DATASETS,
     DatasetFiles,
@@ -43,7 +44,9 @@ class DatasetValidation:
         processing: ProcessingRunner,
         activity: ActivityLog,
         policy: Policy,
+        contracts: ContractService,
     ) -> None:
+        self._contracts = contracts
         self._records = records
         self._processing = processing
         self._activity = activity
@@ -59,6 +62,8 @@ class DatasetValidation:
             self._end(dataset.version, _broken(error.detail[:1024]))
 
     def _spec(self, dataset: StoredDataset) -> ProcessingSpec:
+        """The job, held to the contract in force now; its report says which that was."""
+        contract = self._contracts.in_force(dataset.name)
         return ProcessingSpec(
             job=processing_job(dataset),
             input_key=raw_key(dataset.name, dataset.number),
@@ -66,6 +71,7 @@ class DatasetValidation:
             sha256=dataset.sha256,
             output_prefix=table_prefix(dataset.name, dataset.number),
             max_runtime_seconds=self._policy.processing_seconds,
+            contract=contract.model_dump(mode="json", exclude_defaults=True) if contract else None,
         )
 
     def stop(self, dataset: StoredDataset) -> None:
@@ -122,6 +128,7 @@ class DatasetValidation:
             "column_count": len(report.columns),
             "violation_count": report.quality.violation_count,
             "warning_count": len(report.quality.warnings),
+            "contract": report.contract,
         }
 
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from pydantic import BaseModel
 
+from mlops_api.domain.contract_suggestion import suggest
 from mlops_api.domain.datasets import (
     CompleteUpload,
     CreateDataset,
@@ -27,6 +28,7 @@ from mlops_api.ports import Delete, ObjectStore, ProcessingRunner, Put, RecordSt
 from mlops_api.services.activity import ActivityLog
 from mlops_api.services.collection import Stored
 from mlops_api.services.contention import until_unbeaten
+from mlops_api.services.contracts import ContractService
 from mlops_api.services.dataset_records import (
     DATASETS,
     DatasetFiles,
@@ -42,6 +44,7 @@ from mlops_api.services.policy import Policy
 from mlops_api.services.principal import PLATFORM, Principal
 from mlops_api.services.repair import begin, each
 from mlops_api.services.sequences import Sequences
+from mlops_contracts.data_contract import DataContract
 from mlops_contracts.dataset import DatasetReport, Finding, Preview, Profile, Quality
 
 
@@ -56,6 +59,7 @@ class DatasetService:
         idempotency: Idempotency,
         policy: Policy,
         clock: Clock,
+        contracts: ContractService,
     ) -> None:
         self._records = records
         self._objects = objects
@@ -68,7 +72,12 @@ class DatasetService:
         self._sequences = Sequences(records, "dataset-name")
         self._removal = DatasetRemoval(records, objects, processing)
         self.validation = DatasetValidation(
-            records=records, objects=objects, processing=processing, activity=activity, policy=policy
+            records=records,
+            objects=objects,
+            processing=processing,
+            activity=activity,
+            policy=policy,
+            contracts=contracts,
         )
 
     # ---- upload
@@ -217,6 +226,10 @@ class DatasetService:
 
     def profile(self, version: str) -> Profile:
         return Profile.model_validate_json(self._files.table_file(self.ready(version).value, "profile.json"))
+
+    def suggest_contract(self, version: str) -> DataContract:
+        """A data contract that this version keeps."""
+        return suggest(self.profile(version))
 
     def preview(self, version: str) -> Preview:
         return Preview.model_validate_json(self._files.table_file(self.ready(version).value, "preview.json"))

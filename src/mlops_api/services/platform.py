@@ -8,6 +8,7 @@ from mlops_api.ports import RecordStore
 from mlops_api.services.activity import ActivityLog
 from mlops_api.services.alerts import AlertService
 from mlops_api.services.batch import BatchService
+from mlops_api.services.contracts import ContractService
 from mlops_api.services.dashboard import DashboardService
 from mlops_api.services.datasets import DatasetService
 from mlops_api.services.endpoints import EndpointService
@@ -34,6 +35,7 @@ class Platform:
 
     records: RecordStore
     datasets: DatasetService
+    contracts: ContractService
     training: TrainingService
     registry: RegistryService
     lineage: LineageService

@@ -17,6 +17,10 @@ COMMANDS = {
     "data preview": ["data", "preview", "flights:1"],
     "data download": ["data", "download", "flights:1", "--force"],
     "data delete": ["data", "delete", "flights:1"],
+    "data contract show": ["data", "contract", "show", "flights"],
+    "data contract suggest": ["data", "contract", "suggest", "flights:1"],
+    "data contract set": ["data", "contract", "set", "flights", "contract.json"],
+    "data contract delete": ["data", "contract", "delete", "flights"],
     "train start": ["train", "start", "--dataset", "flights:1", "--target", "late", "--algorithm", "xgboost", "--wait"],
     "train list": ["train", "list"],
     "train show": ["train", "show", "job-1"],
@@ -72,6 +76,7 @@ def find(path: str) -> Any:
 @pytest.fixture(autouse=True)
 def table(api: CannedApi, tmp_path: Path) -> None:
     (tmp_path / "flights.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "contract.json").write_text('{"min_rows": 1}')
 
 
 def test_no_command_is_forgotten() -> None:

@@ -1,9 +1,11 @@
 """A table that breaks its data contract is refused, with the rule, the column and the rows."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mlops_api.domain.contract_suggestion import suggest
 from tests.support.corpus import parquet
 from tests.support.preprocessing import Outcome, preprocess
 
@@ -156,3 +158,14 @@ def test_a_table_that_cannot_be_read_is_not_held_to_it(tmp_path):
     outcome = held_to(tmp_path, b"a,b\n1\n", [column("z")])
     assert outcome.violations == [("ragged_row", 1, None)]
     assert outcome.report.contract == 4
+
+
+@pytest.mark.parametrize("name", ["flights.csv.gz", "penguins.csv"])
+def test_a_version_keeps_the_contract_that_it_suggests(name, tmp_path):
+    data = (Path(__file__).resolve().parents[3] / "examples" / "data" / name).read_bytes()
+    first = preprocess(tmp_path, data, name)
+    assert first.profile is not None
+    suggestion = suggest(first.profile)
+    again = preprocess(tmp_path, data, name, contract={"number": 1, "contract": suggestion.model_dump(mode="json")})
+    assert again.violations == []
+    assert all(rule.type is not None for rule in suggestion.columns)

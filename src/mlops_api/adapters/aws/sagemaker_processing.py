@@ -25,7 +25,7 @@ class SageMakerProcessing:
                 job=spec.job,
                 program="preprocess",
                 inputs={"raw": self._config.uri(spec.input_key)},
-                config={"filename": spec.filename, "sha256": spec.sha256},
+                config=spec.config(),
                 output_prefix=spec.output_prefix,
                 max_runtime_seconds=spec.max_runtime_seconds,
                 instance_type=self._config.processing_instance_type,

@@ -37,7 +37,7 @@ class LocalProcessingRunner:
         spec, ml = ProcessingSpec(**task.spec), task.ml
         raw = fresh_folder(ml / "input/data/raw")
         fresh_folder(ml / "output")
-        write_config(ml, "preprocess", {"filename": spec.filename, "sha256": spec.sha256})
+        write_config(ml, "preprocess", spec.config())
         link(self._objects.local_path(spec.input_key), raw / safe_name(spec.filename))
 
     def _collect(self, task: JobTask) -> None:
