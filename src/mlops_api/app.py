@@ -17,7 +17,7 @@ from mlops_api.domain.naming import rule_of
 from mlops_api.middleware.asgi import problem
 from mlops_api.middleware.request_log import RequestLog
 from mlops_api.middleware.security import OPEN_PATHS, Authentication, BodyCap, HostCheck
-from mlops_api.routers import dashboard, datasets, health, inference, models, pages, training
+from mlops_api.routers import dashboard, datasets, health, inference, models, pages, pipelines, recipes, training
 from mlops_api.routers.depends import PROBLEM_SCHEMA
 from mlops_api.services.platform import Platform
 from mlops_api.settings import Settings
@@ -38,7 +38,7 @@ def create_app(platform: Platform, settings: Settings) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.platform = platform
-    for module in (datasets, training, models, inference, dashboard, health, pages):
+    for module in (datasets, recipes, pipelines, training, models, inference, dashboard, health, pages):
         app.include_router(module.router)
     for path, mounted in platform.mounts.items():
         app.mount(path, mounted)

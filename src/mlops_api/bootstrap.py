@@ -11,6 +11,7 @@ from mlops_api.ports import (
     ModelMirror,
     Notifier,
     ObjectStore,
+    PipelineRunner,
     ProcessingRunner,
     RecordStore,
     TrainingRunner,
@@ -31,10 +32,18 @@ from mlops_api.services.inbox import Inbox
 from mlops_api.services.inference import InferenceService
 from mlops_api.services.lineage import LineageService
 from mlops_api.services.mirroring import ModelMirroring
+from mlops_api.services.pipeline_gate import PipelineGate
+from mlops_api.services.pipeline_news import PipelineNews
+from mlops_api.services.pipeline_plan import PipelinePlan
+from mlops_api.services.pipeline_records import PipelineLaunch
+from mlops_api.services.pipeline_steps import PipelineSteps
+from mlops_api.services.pipelines import PipelineService
 from mlops_api.services.platform import Platform
 from mlops_api.services.policy import Policy
+from mlops_api.services.recipes import RecipeService
 from mlops_api.services.registry import RegistryService
 from mlops_api.services.serving_figures import ServingFigures
+from mlops_api.services.tasks import Tasks
 from mlops_api.services.training import TrainingService
 from mlops_api.services.training_reports import TrainingReports
 from mlops_api.settings import Settings
@@ -53,6 +62,7 @@ class Adapters:
     transform: TransformRunner
     hosting: EndpointHost
     notifier: Notifier
+    pipelines: PipelineRunner
     most_instances: int
     mirror: ModelMirror | None = None
 
@@ -75,8 +85,14 @@ def build(
     shared: dict[str, Any] = {"records": records, "activity": activity, "clock": clock}
     retried = shared | {"idempotency": Idempotency(records, clock)}
     contracts = ContractService(**shared)
+    launch = PipelineLaunch(records, adapters.pipelines, clock)
     datasets = DatasetService(
-        objects=objects, processing=adapters.processing, policy=policy, contracts=contracts, **retried
+        objects=objects,
+        processing=adapters.processing,
+        policy=policy,
+        contracts=contracts,
+        pipelines=launch,
+        **retried,
     )
     endpoints = EndpointService(host=adapters.hosting, **retried)
     mirroring = ModelMirroring(records, adapters.mirror)
@@ -93,6 +109,26 @@ def build(
         objects=objects, runner=adapters.transform, datasets=datasets, registry=registry, policy=policy, **retried
     )
     inbox = Inbox(objects=objects, datasets=datasets, policy=policy, **shared)
+    recipes = RecipeService(**shared)
+    steps = PipelineSteps(
+        records=records,
+        datasets=datasets,
+        training=training,
+        recipes=recipes,
+        plan=PipelinePlan(training, registry),
+        gate=PipelineGate(registry, policy),
+        news=PipelineNews(alerts, clock),
+    )
+    pipelines = PipelineService(
+        records=records,
+        runner=adapters.pipelines,
+        launch=launch,
+        steps=steps,
+        datasets=datasets,
+        recipes=recipes,
+        activity=activity,
+        idempotency=retried["idempotency"],
+    )
     return Platform(
         records=records,
         datasets=datasets,
@@ -104,12 +140,19 @@ def build(
         inference=InferenceService(host=adapters.hosting, registry=registry, figures=figures),
         batch=batch,
         inbox=inbox,
+        pipelines=pipelines,
         feedback=FeedbackService(records=records, clock=clock),
         dashboard=DashboardService(records=records, training=training, figures=figures, clock=clock),
         activity=activity,
         alerts=alerts,
         events=EventHandler(
-            datasets=datasets, training=training, endpoints=endpoints, batch=batch, registry=registry, inbox=inbox
+            datasets=datasets,
+            training=training,
+            endpoints=endpoints,
+            batch=batch,
+            registry=registry,
+            inbox=inbox,
+            pipelines=pipelines,
         ),
         identity=identity,
         allowed_hosts=allowed_hosts,
@@ -127,6 +170,7 @@ def local_platform(settings: Settings, folder: DataFolder, url: str) -> Platform
         url,
         training_slots=settings.training_slots,
         stop_grace_seconds=settings.stop_grace_seconds,
+        pipeline_seconds=settings.pipeline_seconds,
         adopt=settings.adopt_jobs,
     )
     platform = build(
@@ -138,13 +182,18 @@ def local_platform(settings: Settings, folder: DataFolder, url: str) -> Platform
             transform=stack.transform,
             hosting=stack.hosting,
             notifier=_local_notifier(settings),
+            pipelines=stack.pipelines,
             most_instances=1,
         ),
         settings,
         identity=TokenIdentity(settings.user, folder.token),
         allowed_hosts=_LOOPBACK,
         mounts={"/storage": stack.storage_app},
-        start=lambda: stack.start(tell=lambda event: _tell(platform, event), chore=lambda: chore(platform)),
+        start=lambda: stack.start(
+            tell=lambda event: _tell(platform, event),
+            task=lambda event: _run_task(platform, event),
+            chore=lambda: chore(platform),
+        ),
         close=stack.close,
     )
     return platform
@@ -169,9 +218,11 @@ def _local_notifier(settings: Settings) -> Notifier:
 def aws_platform(settings: Settings) -> Platform:
     """DynamoDB, S3 and SageMaker. AWS is called when something is asked of the platform, not before."""
     from mlops_api.adapters.aws.stack import AwsStack
+    from mlops_api.adapters.local.pipeline import AtOnce, LocalPipelineRunner
 
     stack = AwsStack(settings.region, settings.table, _sagemaker(settings), topic_arn=settings.topic_arn)
-    return build(
+    pipelines = LocalPipelineRunner(stack.records, AtOnce(), utc_now, seconds=settings.pipeline_seconds)
+    platform = build(
         Adapters(
             records=stack.records,
             objects=stack.objects,
@@ -180,6 +231,7 @@ def aws_platform(settings: Settings) -> Platform:
             transform=stack.transform,
             hosting=stack.hosting,
             notifier=stack.notifier,
+            pipelines=pipelines,
             most_instances=settings.max_instances,
             mirror=stack.mirror,
         ),
@@ -188,6 +240,8 @@ def aws_platform(settings: Settings) -> Platform:
         allowed_hosts=settings.allowed_hosts,
         allowed_origins=settings.allowed_origins,
     )
+    pipelines.attach(Tasks(platform).run, lambda event: _tell(platform, event))
+    return platform
 
 
 def _sagemaker(settings: Settings) -> dict[str, Any]:
@@ -201,3 +255,7 @@ def _sagemaker(settings: Settings) -> dict[str, Any]:
 
 def _tell(platform: Platform, event: Any) -> None:
     platform.events.handle(event)
+
+
+def _run_task(platform: Platform, event: Any) -> Any:
+    return Tasks(platform).run(event)

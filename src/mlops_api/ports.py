@@ -8,6 +8,7 @@ they do not know passes through untouched.
     ProcessingRunner  runs `preprocess` over an uploaded table
     TrainingRunner    runs `train`
     TransformRunner   runs batch scoring
+    PipelineRunner    carries workflow executions from step to step
     EndpointHost      keeps `serve` running behind a name
     ModelMirror       shows model versions in a registry outside
     Notifier          tells people
@@ -20,6 +21,7 @@ from typing import Any, BinaryIO, Literal, Protocol
 
 from mlops_api.domain.alerts import Severity
 from mlops_api.domain.models import ApprovalStatus
+from mlops_api.domain.pipelines import ExecutionStatus, Step
 from mlops_api.domain.training import JobStatus
 from mlops_contracts.transform import ResultFormat
 
@@ -437,6 +439,49 @@ class TransformRunner(Protocol):
 
     def stop(self, job: str) -> None:
         """As TrainingRunner.stop."""
+
+
+# --------------------------------------------------------------------------- pipelines
+
+
+@dataclass(frozen=True)
+class PipelineState:
+    """`steps` in the order they were entered, those not reached left out. A failed one has `error` and `cause`."""
+
+    status: ExecutionStatus
+    started_at: str
+    ended_at: str | None = None
+    error: str | None = None
+    cause: str | None = None
+    steps: Sequence[Step] = ()
+
+
+class PipelineRunner(Protocol):
+    """Durable executions of the one workflow of domain.pipelines: whatever dies meanwhile, an execution goes on at the
+    step it was in, and ends once. The steps' work is services.tasks; every task is idempotent, and may be called again.
+    Unavailable and its like are tried again with back-off; any other error leads to RecordFailure and FAILED.
+    When an execution ends, an event `Step Functions Execution Status Change` was handed to the platform."""
+
+    def start(self, execution: str, input: Mapping[str, Any]) -> None:  # noqa: A002 - Step Functions' word
+        """Idempotent by `execution`: one of that name, in whatever state, is left as it is.
+
+        `input`: {"execution", "dataset"}. Raises Unavailable when there is no room for it now.
+        """
+
+    def describe(self, execution: str) -> PipelineState:
+        """Raises NotFound for one that was never started here."""
+
+    def stop(self, execution: str, cause: str) -> None:
+        """End it as ABORTED: no further step begins. No error when it has ended. Raises NotFound.
+
+        The jobs it waits for are the caller's to stop, unless the runner runs them itself.
+        """
+
+    def retry(self, execution: str) -> None:
+        """Go on at the step that failed, or was left when it was stopped; steps that succeeded are not repeated.
+
+        Raises Conflict unless it is FAILED, TIMED_OUT or ABORTED; NotFound.
+        """
 
 
 # --------------------------------------------------------------------------- endpoints

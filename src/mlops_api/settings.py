@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     upload_seconds: int = Field(24 * 3600, ge=60, description="How long upload URLs, and unfinished uploads, live.")
     download_seconds: int = Field(3600, ge=60, description="How long download URLs live.")
     processing_seconds: int = Field(3600, ge=10, description="Longest validation of one dataset version.")
+    pipeline_seconds: int = Field(
+        5 * 24 * 3600, ge=60, description="Longest pipeline execution; then it is TIMED_OUT, and its jobs are stopped."
+    )
     second_approver: bool = Field(False, description="Refuse approval by the one who started the training job.")
     webhook_url: str = Field("", description="local: where alerts are posted; empty: they go to the log.")
     webhook_secret: SecretStr = Field(SecretStr(""), description="local: signs what is posted there.")

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from fastapi import FastAPI
 
 from mlops_api.adapters.local.file_objects import MOUNT, FileObjects
+from mlops_api.adapters.local.pipeline import AtOnce, LocalPipelineRunner
 from mlops_api.adapters.local.signing import UrlSigner
 from mlops_api.adapters.local.sqlite_records import SqliteRecords
 from mlops_api.adapters.local.storage_app import StorageApp
@@ -26,6 +27,7 @@ from mlops_api.ports import ModelMirror, RecordStore
 from mlops_api.services.identity import Identity, TokenIdentity
 from mlops_api.services.platform import Platform
 from mlops_api.services.principal import Principal
+from mlops_api.services.tasks import Tasks
 from mlops_api.settings import Settings
 from mlops_contracts.bundle import Feature, Manifest
 from mlops_contracts.dataset import Column, ColumnProfile, DatasetReport, Finding, Preview, Profile, Quality
@@ -82,6 +84,7 @@ class World:
     transform: ManualTransform
     host: ManualHost
     notifier: ManualNotifier
+    pipelines: LocalPipelineRunner
     clock: TestClock = field(default_factory=TestClock)
 
     def app(self) -> FastAPI:
@@ -90,7 +93,9 @@ class World:
     # ---- events
 
     def tell(self, kind: str, name: str) -> None:
-        self.platform.events.handle(event(kind, name))
+        told = event(kind, name)
+        self.platform.events.handle(told)
+        self.pipelines.on_event(told)
 
     # ---- datasets
 
@@ -176,15 +181,17 @@ def world_of(
     runners = ManualProcessing(objects), ManualTraining(objects), ManualTransform(objects), ManualHost()
     notifier = ManualNotifier()
     chosen = Settings(user="ann", data_dir=folder, **settings)
+    pipelines = LocalPipelineRunner(records, AtOnce(), clock, seconds=chosen.pipeline_seconds)
     platform = build(
-        Adapters(records, objects, *runners, notifier, most_instances=1, mirror=mirror),
+        Adapters(records, objects, *runners, notifier, pipelines, most_instances=1, mirror=mirror),
         chosen,
         identity=identity or TokenIdentity(ANN.name, TOKEN),
         allowed_hosts=frozenset({"127.0.0.1", "localhost", "[::1]"}),
         clock=clock,
         mounts={MOUNT: StorageApp(objects, signer)},
     )
-    return World(platform, chosen, records, objects, *runners, notifier, clock=clock)
+    pipelines.attach(Tasks(platform).run, lambda told: platform.events.handle(told) and None)
+    return World(platform, chosen, records, objects, *runners, notifier, pipelines, clock=clock)
 
 
 def at_once(*actions: Callable[[], T]) -> list[T | BaseException]:

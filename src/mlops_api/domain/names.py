@@ -22,6 +22,7 @@ NAME_LENGTH = 48
 ALIAS_LENGTH = 31
 REFERENCE_LENGTH = NAME_LENGTH + 1 + ALIAS_LENGTH
 JOB_LENGTH = 63
+EXECUTION_LENGTH = 80
 
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=NAME_LENGTH)]
 Reference = Annotated[str, StringConstraints(pattern=REFERENCE_PATTERN, max_length=REFERENCE_LENGTH)]

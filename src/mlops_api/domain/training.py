@@ -67,6 +67,7 @@ class TrainingJob(Answer):
     spot: bool = False
     max_runtime_seconds: int
     attempt: int = 1
+    execution: str | None = Field(None, description="The pipeline execution it belongs to, if any.")
     created_at: str
     created_by: str
     started_at: str | None = None

@@ -11,7 +11,8 @@ from mlops_api.services.dataset_records import dataset_collection
 from mlops_api.services.endpoints import endpoint_collection
 from mlops_api.services.model_records import MODELS, ModelRecord, ModelResolver, StoredVersion
 from mlops_api.services.serving_figures import ServingFigures
-from mlops_api.services.training import StoredJob, TrainingService, job_collection
+from mlops_api.services.training import TrainingService
+from mlops_api.services.training_records import StoredJob, job_collection
 
 _LISTED = 20
 _SUMMED = 1000

@@ -54,14 +54,20 @@ class DatasetValidation:
         self._datasets = dataset_collection(records)
         self._files = DatasetFiles(objects)
 
+    def carry_on(self, dataset: StoredDataset) -> None:
+        """Begin the job of a Validating version unless it was begun; write the verdict if it has ended."""
+        if dataset.status == "Validating":
+            self.start(dataset)
+            self.settle(dataset.version)
+
     def start(self, dataset: StoredDataset) -> None:
         """Harmless when repeated. A dataset that the runner will never take is Rejected."""
         try:
-            self._processing.start(self._spec(dataset))
+            self._processing.start(self.spec(dataset))
         except Invalid as error:
             self._end(dataset.version, _broken(error.detail[:1024]))
 
-    def _spec(self, dataset: StoredDataset) -> ProcessingSpec:
+    def spec(self, dataset: StoredDataset) -> ProcessingSpec:
         """The job, held to the contract in force now; its report says which that was."""
         contract = self._contracts.in_force(dataset.name)
         return ProcessingSpec(
@@ -79,25 +85,34 @@ class DatasetValidation:
         with suppress(NotFound):
             self._processing.stop(processing_job(dataset))
 
+    def give_up(self, dataset: StoredDataset, reason: str) -> None:
+        """A version that has no verdict is Rejected for this reason, and its job is stopped. No error otherwise."""
+        if dataset.status == "Validating":
+            self.stop(dataset)
+            self._end(dataset.version, _broken(f"It was not validated: {reason}"[:1024]))
+
     def on_processing_change(self, job: str) -> None:
         """React to a processing job's event: once it has ended, write the verdict. Repeats change nothing."""
         match = _JOB.fullmatch(job)
         if match is not None:
-            self._settle(version_id(match["name"], int(match["number"])))
+            self.settle(version_id(match["name"], int(match["number"])))
 
     def reconcile(self) -> None:
-        """Make good what a crash left undone: every Validating version has a job, every ended job its verdict."""
-        each(list(self._datasets.every("status", f"{DATASETS}/Validating")), self._repair)
+        """Make good what a crash left undone: every ended job has its verdict. Its pipeline begins it."""
+        each([dataset.version for dataset in self.under_way()], self.settle)
 
-    def _repair(self, dataset: StoredDataset) -> None:
-        self.start(dataset)
-        self._settle(dataset.version)
+    def under_way(self) -> list[StoredDataset]:
+        return list(self._datasets.every("status", f"{DATASETS}/Validating"))
 
-    def _settle(self, version: str) -> None:
+    def settle(self, version: str) -> None:
+        """Write the verdict if the job has ended; nothing while it runs, or was not begun."""
         stored = self._datasets.find(version)
         if stored is None or stored.value.status != "Validating":
             return
-        state = self._processing.describe(processing_job(stored.value))
+        try:
+            state = self._processing.describe(processing_job(stored.value))
+        except NotFound:
+            return
         if state.status in TERMINAL:
             self._end(version, self._verdict(stored.value, state))
 

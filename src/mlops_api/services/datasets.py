@@ -40,6 +40,7 @@ from mlops_api.services.dataset_records import (
 from mlops_api.services.dataset_removal import DatasetRemoval
 from mlops_api.services.dataset_validation import DatasetValidation
 from mlops_api.services.idempotency import Idempotency, IdempotentCall
+from mlops_api.services.pipeline_records import PipelineLaunch
 from mlops_api.services.policy import Policy
 from mlops_api.services.principal import PLATFORM, Principal
 from mlops_api.services.repair import begin, each
@@ -60,7 +61,9 @@ class DatasetService:
         policy: Policy,
         clock: Clock,
         contracts: ContractService,
+        pipelines: PipelineLaunch,
     ) -> None:
+        self._pipelines = pipelines
         self._records = records
         self._objects = objects
         self._activity = activity
@@ -140,7 +143,7 @@ class DatasetService:
         return max(1, self._policy.upload_seconds - int(age.total_seconds()))
 
     def complete(self, by: Principal, version: str, request: CompleteUpload) -> DatasetSummary:
-        """Make the file visible and start validation. A repeat answers the state it led to."""
+        """Make the file visible and start its pipeline. A repeat answers the state it led to."""
         stored = self._get(version)
         if stored.value.status != "AwaitingUpload":
             return _summary(stored.value)
@@ -161,11 +164,12 @@ class DatasetService:
         version = stored.value.version
         dataset = self._move(stored, "Validating")
         entry = self._activity.entry(by, "dataset.complete", version, path=f"/datasets/{version}")
+        execution = self._pipelines.plan(by, dataset)
         try:
-            self._records.write([self._datasets.to_put(stored.with_value(dataset)), entry])
+            self._records.write([self._datasets.to_put(stored.with_value(dataset)), execution, entry])
         except RevisionMismatch:
             return _summary(self._get(version).value)
-        begin(lambda: self.validation.start(dataset), version)
+        begin(lambda: self._pipelines.launch(execution.record.key), version)
         return _summary(dataset)
 
     def _assemble(self, dataset: StoredDataset, parts: list[tuple[int, str]]) -> None:
@@ -254,6 +258,14 @@ class DatasetService:
         stored = self._get(version)
         _check_ready(stored.value)
         return stored
+
+    def stored(self, version: str) -> StoredDataset:
+        """The record of a version. Raises NotFound."""
+        return self._get(version).value
+
+    def find(self, version: str) -> StoredDataset | None:
+        found = self._datasets.find(version)
+        return found.value if found else None
 
     def report(self, dataset: StoredDataset) -> DatasetReport:
         """What validation found out about its columns."""

@@ -13,6 +13,7 @@ from mlops_api.services.batch import BatchService
 from mlops_api.services.datasets import DatasetService
 from mlops_api.services.endpoints import EndpointService
 from mlops_api.services.inbox import PREFIX, Inbox
+from mlops_api.services.pipelines import PipelineService
 from mlops_api.services.registry import RegistryService
 from mlops_api.services.training import TrainingService
 
@@ -27,6 +28,7 @@ class EventHandler:
         batch: BatchService,
         registry: RegistryService,
         inbox: Inbox,
+        pipelines: PipelineService,
     ) -> None:
         self._datasets = datasets
         self._inbox = inbox
@@ -49,6 +51,7 @@ class EventHandler:
                 ["ModelPackageArn"],
                 registry.on_package_change,
             ),
+            ("aws.states", "Step Functions Execution Status Change"): (["name"], pipelines.on_execution_change),
             ("aws.s3", "Object Created"): (["object", "key"], self._on_created),
         }
         """By source and detail-type: where in `detail` the name stands, and who takes it."""

@@ -9,7 +9,7 @@ from mlops_api.services.batch import transform_collection
 from mlops_api.services.dataset_records import dataset_collection
 from mlops_api.services.endpoints import endpoint_collection
 from mlops_api.services.model_records import ModelResolver, StoredVersion
-from mlops_api.services.training import job_collection
+from mlops_api.services.training_records import job_collection
 
 
 class LineageService:

@@ -18,6 +18,7 @@ from mlops_api.services.identity import Identity
 from mlops_api.services.inbox import Inbox
 from mlops_api.services.inference import InferenceService
 from mlops_api.services.lineage import LineageService
+from mlops_api.services.pipelines import PipelineService
 from mlops_api.services.registry import RegistryService
 from mlops_api.services.repair import each
 from mlops_api.services.training import TrainingService
@@ -43,6 +44,7 @@ class Platform:
     inference: InferenceService
     batch: BatchService
     inbox: Inbox
+    pipelines: PipelineService
     feedback: FeedbackService
     dashboard: DashboardService
     activity: ActivityLog
@@ -61,6 +63,7 @@ class Platform:
             [
                 self.datasets.reconcile,
                 self.inbox.reconcile,
+                self.pipelines.reconcile,
                 self.training.reconcile,
                 self.endpoints.reconcile,
                 self.batch.reconcile,

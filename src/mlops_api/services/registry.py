@@ -326,6 +326,16 @@ class RegistryService:
             )
         return version
 
+    def champion(self, model: str) -> StoredVersion | None:
+        try:
+            return self._resolver.version(VersionRef(model, None, CHAMPION)).value
+        except NotFound:
+            return None
+
+    def bundle_key(self, version: str) -> str:
+        """Where its bundle lies. Raises NotFound."""
+        return self._versions.get(version).value.bundle_key
+
     def version_for(self, reference: VersionRef) -> str:
         """The id of the version a reference means. Raises NotFound."""
         return self._resolver.version(reference).value.version

@@ -1,9 +1,10 @@
 """What a Step Functions state may ask for: {"task": name, ...}. The answer is the object as the HTTP API shows it.
 
 A failure is raised by its name in domain.errors, so that a state's Retry can name Unavailable and its Catch Conflict.
-Approving is not among the tasks: that is a person's.
+Approving is not among the tasks: that is a person's, or a gate's that a person set.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -50,9 +51,42 @@ class _StartBatch(_Task):
     request: StartBatch
 
 
+class _Step(_Task):
+    """A step of a pipeline execution; what else the state machine's input holds is passed over."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    execution: str
+
+
+class _Candidate(_Step):
+    job: str
+
+
+class _Failure(_Step):
+    """`cause`: as Step Functions hands it over: a Lambda function's error is a JSON document."""
+
+    error: str
+    cause: str = ""
+
+
 class Tasks:
     def __init__(self, platform: Platform) -> None:
-        self._tasks: dict[str, tuple[type[_Task], Callable[[Any], BaseModel | None]]] = {
+        steps = platform.pipelines.steps
+        self._tasks: dict[str, tuple[type[_Task], Callable[[Any], BaseModel | Mapping[str, Any] | None]]] = {
+            "prepare": (_Step, lambda asked: steps.prepare(asked.execution)),
+            "preprocess": (_Step, lambda asked: steps.preprocess(asked.execution)),
+            "check_quality": (_Step, lambda asked: steps.check_quality(asked.execution)),
+            "plan_training": (_Step, lambda asked: steps.plan_training(asked.execution)),
+            "train": (_Step, lambda asked: steps.train(asked.execution)),
+            "settle_candidate": (_Candidate, lambda asked: steps.settle_candidate(asked.execution, asked.job)),
+            "evaluate": (_Step, lambda asked: steps.evaluate(asked.execution)),
+            "register": (_Step, lambda asked: steps.register(asked.execution)),
+            "notify": (_Step, lambda asked: steps.notify(asked.execution)),
+            "record_failure": (
+                _Failure,
+                lambda asked: steps.record_failure(asked.execution, asked.error, _message(asked.cause)),
+            ),
             "tidy": (_Chore, lambda _: platform.tidy()),
             "dataset": (_Dataset, lambda asked: platform.datasets.get(asked.version)),
             "start_training": (
@@ -72,7 +106,9 @@ class Tasks:
             raise BadRequest(f"Unknown task {name!r}; known: {', '.join(self._tasks)}.")
         shape, action = self._tasks[name]
         answer = action(_read(shape, event))
-        return answer.model_dump(mode="json") if answer is not None else None
+        if isinstance(answer, BaseModel):
+            return answer.model_dump(mode="json")
+        return dict(answer) if answer is not None else None
 
 
 def _read(shape: type[_Task], event: Mapping[str, Any]) -> _Task:
@@ -82,3 +118,12 @@ def _read(shape: type[_Task], event: Mapping[str, Any]) -> _Task:
         places = [(".".join(map(str, item["loc"])), item["msg"]) for item in error.errors(include_input=False)]
         errors = [{"field": field, "message": message} for field, message in places]
         raise Invalid(f"Task {event['task']}: {'; '.join(': '.join(place) for place in places)}", errors) from error
+
+
+def _message(cause: str) -> str:
+    """What a Lambda function's error says, without its stack trace; any other cause as it is."""
+    try:
+        document = json.loads(cause)
+    except ValueError:
+        return cause
+    return str(document["errorMessage"]) if isinstance(document, dict) and "errorMessage" in document else cause

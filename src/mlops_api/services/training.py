@@ -6,13 +6,13 @@ several times; the version is registered in the same write that makes the job Co
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from pydantic import ValidationError
 
 from mlops_api.domain.errors import Conflict, Invalid, NotFound
 from mlops_api.domain.names import job_name
-from mlops_api.domain.ordering import sortable
 from mlops_api.domain.times import Clock, rfc3339
 from mlops_api.domain.training import (
     TERMINAL,
@@ -26,59 +26,31 @@ from mlops_api.domain.training import (
     TrainingJob,
     TrainingJobPage,
 )
-from mlops_api.ports import Index, JobState, Place, RecordStore, TrainingRunner, TrainingSpec, Write
+from mlops_api.ports import Index, JobState, RecordStore, TrainingRunner, Write
 from mlops_api.services.activity import ActivityLog
-from mlops_api.services.collection import Collection, Stored
+from mlops_api.services.collection import Stored
 from mlops_api.services.contention import until_unbeaten
-from mlops_api.services.dataset_records import StoredDataset, table_prefix
+from mlops_api.services.dataset_records import StoredDataset
 from mlops_api.services.datasets import DatasetService
 from mlops_api.services.idempotency import Idempotency, IdempotentCall
-from mlops_api.services.principal import Principal
+from mlops_api.services.principal import PLATFORM, Principal
 from mlops_api.services.registration import Source
 from mlops_api.services.registry import RegistryService
 from mlops_api.services.repair import begin, each
+from mlops_api.services.training_records import (
+    JOBS,
+    StoredJob,
+    job_collection,
+    model_key,
+    progress_of,
+    spec_of,
+    visible,
+)
 from mlops_api.services.training_reports import TrainingReports
 from mlops_api.services.training_request import check_request
 from mlops_contracts.hyperparameters import HYPERPARAMETERS, PROBLEM_TYPES
-from mlops_contracts.job import JobConfig, encode
-from mlops_contracts.metrics import OBJECTIVE, goodness
-
-_ALL = "training-job"
-OUTPUT_PREFIX = "training"
 
 _TITLES = {"random_forest": "Random forest", "xgboost": "XGBoost", "logistic_regression": "Logistic regression"}
-
-
-class StoredJob(TrainingJob):
-    """The record: the job as clients see it and what its spec needs."""
-
-    dataset_sha256: str
-    champion_key: str | None = None
-    """Where the bundle of `champion` lies."""
-    objective_value: float | None = None
-
-
-def model_key(job: str) -> str:
-    """Where the runner leaves the bundle."""
-    return f"{OUTPUT_PREFIX}/{job}/output/model.tar.gz"
-
-
-def job_collection(records: RecordStore) -> Collection[StoredJob]:
-    def places(job: StoredJob) -> Mapping[Index, Place]:
-        found: dict[Index, Place] = {
-            "all": Place(_ALL, job.created_at),
-            "group": Place(f"{_ALL}/{job.model}", job.created_at),
-            "status": Place(f"{_ALL}/{job.status}", job.created_at),
-            "group_status": Place(f"{_ALL}/{job.model}/{job.status}", job.created_at),
-            "related": Place(f"dataset/{job.dataset}", job.created_at),
-        }
-        if job.objective_value is not None and job.problem_type is not None:
-            found["rank"] = Place(
-                f"{_ALL}/{job.model}", sortable(goodness(OBJECTIVE[job.problem_type][0], job.objective_value))
-            )
-        return found
-
-    return Collection(records, "training-job", StoredJob, what="training job", key=lambda job: job.job, places=places)
 
 
 class TrainingService:
@@ -130,21 +102,24 @@ class TrainingService:
         if earlier is not None:
             return self.get(earlier)
         dataset = self._datasets.ready(request.dataset)
-        self._registry.check_purpose(request.model, request.target, request.problem_type)
-        parameters = check_request(request, self._datasets.report(dataset.value), self._most_instances)
-        job = self._new_job(by, request, dataset.value, parameters)
+        job = self._new_job(by, request, dataset.value)
+        self._write_new(by, job, dataset, call.writes(job.job))
+        refused = begin(lambda: self._launch(job), job.job) is False
+        return self.get(job.job) if refused else visible(job)
+
+    def _write_new(
+        self, by: Principal, job: StoredJob, dataset: Stored[StoredDataset], others: Sequence[Write]
+    ) -> None:
         entry = self._activity.entry(
             by, "training.start", job.job, detail=f"{job.algorithm} on {job.dataset}", path=f"/training/jobs/{job.job}"
         )
         put = self._jobs.to_put(Stored(job, 0))
-        self._records.write([put, self._datasets.use(dataset, job.job), entry, *call.writes(job.job)])
-        refused = begin(lambda: self._launch(job), job.job) is False
-        return self.get(job.job) if refused else _visible(job)
+        self._records.write([put, self._datasets.use(dataset, job.job), entry, *others])
 
     def _launch(self, job: StoredJob) -> bool:
         """False when the runner will never take it: then it has failed."""
         try:
-            self._runner.start(_spec(job))
+            self._runner.start(spec_of(job))
         except Invalid as error:
             reason = error.detail[:1024]
             state = JobState("Failed", "Failed", reason, ended_at=rfc3339(self._clock()))
@@ -152,19 +127,64 @@ class TrainingService:
             return False
         return True
 
-    def _new_job(
-        self, by: Principal, request: StartTraining, dataset: StoredDataset, parameters: dict[str, Any]
-    ) -> StoredJob:
+    def _new_job(self, by: Principal, request: StartTraining, dataset: StoredDataset, **own: Any) -> StoredJob:
+        """Raises Invalid for what could only fail."""
+        self._registry.check_purpose(request.model, request.target, request.problem_type)
+        parameters = check_request(request, self._datasets.report(dataset), self._most_instances)
         now = self._clock()
-        return StoredJob(
-            **(request.model_dump() | {"dataset": dataset.version, "hyperparameters": parameters}),
-            job=job_name(request.model, request.algorithm, now),
-            status="InProgress",
-            secondary_status="Pending",
-            dataset_sha256=dataset.sha256,
-            created_at=rfc3339(now),
-            created_by=by.name,
-        )
+        values = request.model_dump() | {
+            "dataset": dataset.version,
+            "hyperparameters": parameters,
+            "job": job_name(request.model, request.algorithm, now),
+            "status": "InProgress",
+            "secondary_status": "Pending",
+            "dataset_sha256": dataset.sha256,
+            "created_at": rfc3339(now),
+            "created_by": by.name,
+        }
+        return StoredJob(**(values | own))
+
+    # ---- jobs of pipelines
+
+    def record(self, by: Principal, request: StartTraining, job: str, **own: str | None) -> TrainingJob:
+        """Record a job that its pipeline begins; one of that name is left as it is. Raises as `start` does.
+
+        `own`: its execution, champion and champion_key.
+        """
+        return until_unbeaten(lambda: self._record_once(by, request, job, own), what=job)
+
+    def _record_once(self, by: Principal, request: StartTraining, job: str, own: Mapping[str, Any]) -> TrainingJob:
+        found = self._jobs.find(job)
+        if found is not None:
+            return visible(found.value)
+        dataset = self._datasets.ready(request.dataset)
+        new = self._new_job(by, request, dataset.value, job=job, **own)
+        self._write_new(by, new, dataset, [])
+        return visible(new)
+
+    def check(self, request: StartTraining) -> None:
+        """Raises as `start` does, and starts nothing."""
+        self._new_job(PLATFORM, request, self._datasets.ready(request.dataset).value)
+
+    def carry_on(self, job: str) -> TrainingJob:
+        """Begin a recorded job unless it was begun, write its end if it has ended. Harmless when repeated."""
+        stored = self._jobs.get(job).value
+        if stored.status == "InProgress":
+            self._launch(stored)
+        return self.settled(job)
+
+    def settled(self, job: str) -> TrainingJob:
+        """What is recorded of it, once its end is written if it has ended."""
+        if self._is_begun(job):
+            self.on_training_change(job)
+        return visible(self._jobs.get(job).value)
+
+    def _is_begun(self, job: str) -> bool:
+        try:
+            self._runner.describe(job)
+        except NotFound:
+            return False
+        return True
 
     # ---- follow
 
@@ -174,14 +194,14 @@ class TrainingService:
     def _live(self, job: StoredJob) -> TrainingJob:
         """The record, with what the runner knows while the job is under way."""
         if job.status in TERMINAL:
-            return _visible(job)
+            return visible(job)
         try:
             state = self._runner.describe(job.job)
         except NotFound:
-            return _visible(job)  # written, not started yet: reconcile starts it
+            return visible(job)  # written, not started yet: reconcile starts it
         # Terminal only once its record says so: a client that sees Completed finds the model version.
         status: JobStatus = job.status if state.status in TERMINAL else _status(job, state)
-        return _visible(job.model_copy(update=_progress(state) | {"status": status}))
+        return visible(job.model_copy(update=progress_of(state) | {"status": status}))
 
     def page(
         self,
@@ -217,12 +237,25 @@ class TrainingService:
 
     # ---- stop
 
+    def abandon(self, by: Principal, job: str) -> None:
+        """As stop; no error when it has ended or was never recorded."""
+        with suppress(NotFound, Conflict):
+            self.stop(by, job)
+
     def stop(self, by: Principal, job: str) -> TrainingJob:
         """Ask a job to stop. Raises Conflict when it has ended; asking twice is no error."""
         stopping = until_unbeaten(lambda: self._mark_stopping(by, job), what=job)
-        if self._launch(stopping):  # so that a job whose start was lost in a crash can be stopped
-            self._runner.stop(job)
+        self._stop_marked(stopping)
         return self.get(job)
+
+    def _stop_marked(self, job: StoredJob) -> None:
+        if job.execution is not None and not self._is_begun(job.job):
+            never = JobState(
+                "Stopped", "Stopped", "Its pipeline ended before it began.", ended_at=rfc3339(self._clock())
+            )
+            until_unbeaten(lambda: self._end(job.job, never), what=job.job)
+        elif self._launch(job):  # so that a job whose start was lost in a crash can be stopped
+            self._runner.stop(job.job)
 
     def _mark_stopping(self, by: Principal, job: str) -> StoredJob:
         stored = self._jobs.get(job)
@@ -254,7 +287,7 @@ class TrainingService:
         stored = self._jobs.get(job)
         if stored.value.status in TERMINAL:
             return
-        ended = stored.value.model_copy(update=_progress(state) | {"status": state.status})
+        ended = stored.value.model_copy(update=progress_of(state) | {"status": state.status})
         if state.status == "Completed":
             self._complete(stored.with_value(ended))
         else:
@@ -291,55 +324,14 @@ class TrainingService:
     def reconcile(self) -> None:
         """Make good what a crash left undone: every job under way is known to the runner, every ended one settled."""
         statuses = ("InProgress", "Stopping")
-        each([job for status in statuses for job in self._jobs.every("status", f"{_ALL}/{status}")], self._repair)
+        each([job for status in statuses for job in self._jobs.every("status", f"{JOBS}/{status}")], self._repair)
 
     def _repair(self, job: StoredJob) -> None:
-        if not self._launch(job):
-            return
         if job.status == "Stopping":
-            self._runner.stop(job.job)
-        self.on_training_change(job.job)
-
-
-def _spec(job: StoredJob) -> TrainingSpec:
-    config = JobConfig(
-        algorithm=job.algorithm,
-        model=job.model,
-        dataset=job.dataset,
-        dataset_sha256=job.dataset_sha256,
-        target=job.target,
-        problem_type=job.problem_type,
-        exclude=tuple(job.exclude),
-        time_column=job.time_column,
-        validation_fraction=job.validation_fraction,
-        seed=job.seed,
-        split=job.split,
-        champion=job.champion,
-    )
-    name, _, number = job.dataset.partition(":")
-    return TrainingSpec(
-        job=job.job,
-        hyperparameters=encode(config, HYPERPARAMETERS[job.algorithm].model_validate(job.hyperparameters)),
-        data_prefix=table_prefix(name, int(number)),
-        output_prefix=OUTPUT_PREFIX,
-        max_runtime_seconds=job.max_runtime_seconds,
-        instance_type=job.instance_type,
-        instance_count=job.instance_count,
-        spot=job.spot,
-        champion_key=job.champion_key,
-    )
-
-
-def _progress(state: JobState) -> dict[str, Any]:
-    return {
-        "secondary_status": state.secondary_status,
-        "progress": state.progress,
-        "metrics": dict(state.metrics),
-        "failure_reason": state.failure_reason,
-        "started_at": state.started_at,
-        "ended_at": state.ended_at,
-        "attempt": state.attempt,
-    }
+            self._stop_marked(job)
+        elif job.execution is None and not self._launch(job):
+            return
+        self.settled(job.job)
 
 
 def _status(job: StoredJob, state: JobState) -> JobStatus:
@@ -350,11 +342,7 @@ def _partition(model: str | None, status: JobStatus | None, by_metric: bool) -> 
     if by_metric:
         if model is None or status is not None:
             raise Invalid("sort=metric ranks the completed jobs of one model: give model, leave out status.")
-        return "rank", f"{_ALL}/{model}"
+        return "rank", f"{JOBS}/{model}"
     if model is not None:
-        return ("group_status", f"{_ALL}/{model}/{status}") if status else ("group", f"{_ALL}/{model}")
-    return ("status", f"{_ALL}/{status}") if status else ("all", _ALL)
-
-
-def _visible(job: StoredJob) -> TrainingJob:
-    return TrainingJob.model_validate(job.model_dump())
+        return ("group_status", f"{JOBS}/{model}/{status}") if status else ("group", f"{JOBS}/{model}")
+    return ("status", f"{JOBS}/{status}") if status else ("all", JOBS)

@@ -8,13 +8,16 @@ import pytest
 
 from mlops_api.adapters.aws.dynamodb_records import DynamoRecords
 from mlops_api.adapters.aws.s3_objects import S3Objects
+from mlops_api.adapters.local.pipeline import AtOnce, LocalPipelineRunner
 from mlops_api.bootstrap import Adapters, build
+from mlops_api.domain.times import utc_now
 from mlops_api.services.identity import GatewayIdentity
 from mlops_api.services.inbox import _LOOKED_AT
 from mlops_api.services.platform import Platform
 from mlops_api.settings import Settings
 from tests.support.emulators import Cloud
 from tests.support.lambda_events import object_created
+from tests.support.manual_notifier import ManualNotifier
 from tests.support.manual_runners import ManualHost, ManualProcessing, ManualTraining, ManualTransform
 
 KEY = "inbox/flights/flights.csv"
@@ -34,8 +37,9 @@ def platform(moto: Cloud, store: S3Objects) -> Iterator[Platform]:
 
 def a_platform(records: DynamoRecords, store: S3Objects) -> Platform:
     runners = ManualProcessing(store), ManualTraining(store), ManualTransform(store), ManualHost()
+    pipelines = LocalPipelineRunner(records, AtOnce(), utc_now, seconds=3600)
     return build(
-        Adapters(records, store, *runners, most_instances=1),
+        Adapters(records, store, *runners, ManualNotifier(), pipelines, most_instances=1),
         Settings(),
         identity=GatewayIdentity("sub"),
         allowed_hosts=frozenset(),

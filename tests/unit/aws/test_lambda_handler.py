@@ -253,7 +253,7 @@ def test_tasks_start_and_follow(here: World, entry: LambdaEntry) -> None:
 @pytest.mark.parametrize(
     ("task", "error", "words"),
     [
-        ({"task": "approve", "version": "flights:1"}, BadRequest, "known: tidy, dataset"),
+        ({"task": "approve", "version": "flights:1"}, BadRequest, "known: prepare, preprocess"),
         ({"task": "dataset"}, Invalid, "version: Field required"),
         ({"task": "dataset", "version": "flights:9"}, NotFound, "flights:9"),
         ({"task": "tidy", "force": True}, Invalid, "force"),

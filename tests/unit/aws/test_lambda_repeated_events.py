@@ -86,7 +86,7 @@ def everything_has_ended(here: World) -> dict[str, dict[str, Any]]:
 
 EFFECTS = {
     "dataset.ready": 1, "dataset.rejected": 1, "dataset.complete": 1, "training.completed": 1, "training.failed": 1,
-    "batch.completed": 1, "endpoint.in_service": 1,
+    "batch.completed": 1, "endpoint.in_service": 1, "pipeline.failed": 1,
 }  # fmt: skip
 
 

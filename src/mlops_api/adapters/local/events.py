@@ -1,4 +1,5 @@
-"""State changes in the JSON shape that EventBridge delivers for SageMaker, so one function reacts to both modes."""
+"""State changes in the JSON shape that EventBridge delivers for SageMaker and Step Functions, so that one function
+reacts to both modes."""
 
 import uuid
 from collections.abc import Mapping
@@ -50,6 +51,20 @@ def endpoint_event(endpoint: str, status: HostStatus, generation: int, at: str, 
     if failure:
         detail["FailureReason"] = failure
     return _event("SageMaker Endpoint State Change", "endpoint", endpoint, f"{generation}/{status}", at, detail)
+
+
+def execution_event(execution: str, status: str, started_at: str, ended_at: str | None) -> dict[str, Any]:
+    """`Step Functions Execution Status Change`; its times are epoch milliseconds as numbers."""
+    detail: dict[str, Any] = {
+        "executionArn": f"arn:aws:states:{_REGION}:{_ACCOUNT}:execution:pipeline:{execution}",
+        "stateMachineArn": f"arn:aws:states:{_REGION}:{_ACCOUNT}:stateMachine:pipeline",
+        "name": execution,
+        "status": status,
+        "startDate": int(epoch_milliseconds(started_at)),
+        "stopDate": int(epoch_milliseconds(ended_at)) if ended_at else None,
+    }
+    event = _event("Step Functions Execution Status Change", "execution", execution, status, ended_at, detail)
+    return event | {"source": "aws.states", "resources": [detail["executionArn"]]}
 
 
 def epoch_milliseconds(moment: str) -> str:

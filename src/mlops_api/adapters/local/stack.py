@@ -9,6 +9,7 @@ from mlops_api.adapters.local.fork_client import ForkServer
 from mlops_api.adapters.local.hosting import LocalEndpointHost
 from mlops_api.adapters.local.job_kind import JobLimits, default_slots
 from mlops_api.adapters.local.jobs import JobEngine
+from mlops_api.adapters.local.pipeline import WORKERS, LocalPipelineRunner, Task
 from mlops_api.adapters.local.processing import LocalProcessingRunner
 from mlops_api.adapters.local.schedule import Schedule
 from mlops_api.adapters.local.signing import UrlSigner
@@ -16,6 +17,8 @@ from mlops_api.adapters.local.sqlite_records import SqliteRecords
 from mlops_api.adapters.local.storage_app import StorageApp
 from mlops_api.adapters.local.training import LocalTrainingRunner
 from mlops_api.adapters.local.transform import LocalTransformRunner
+from mlops_api.adapters.local.watcher import Watcher
+from mlops_api.domain.times import utc_now
 from mlops_api.ports import StateChange
 
 _CHORE_SECONDS = 60.0
@@ -25,7 +28,14 @@ class LocalStack:
     """Built without starting anything; `start` begins work, `close` ends it and leaves jobs running."""
 
     def __init__(
-        self, folder: DataFolder, url: str, *, training_slots: int | None, stop_grace_seconds: float, adopt: bool
+        self,
+        folder: DataFolder,
+        url: str,
+        *,
+        training_slots: int | None,
+        stop_grace_seconds: float,
+        pipeline_seconds: int,
+        adopt: bool,
     ) -> None:
         self._tell: StateChange | None = None
         signer = UrlSigner(folder.secret)
@@ -44,20 +54,30 @@ class LocalStack:
         self.processing = LocalProcessingRunner(self._engine, self.objects)
         self.transform = LocalTransformRunner(self._engine, self.objects)
         self.hosting = LocalEndpointHost(folder.endpoints, self._forks, self.objects, self._deliver, adopt=adopt)
+        self._adopt = adopt
+        self._workers = Watcher("pipelines", WORKERS)
+        self.pipelines = LocalPipelineRunner(self.records, self._workers, utc_now, seconds=pipeline_seconds)
         self._schedule: Schedule | None = None
 
-    def start(self, *, tell: StateChange, chore: Callable[[], object]) -> None:
-        """Take over what a killed server left; `chore` runs now and on a schedule."""
+    def start(self, *, tell: StateChange, task: Task, chore: Callable[[], object]) -> None:
+        """Take over what a killed server left. `task`: of pipelines; `chore` runs now and on a schedule."""
         self._tell = tell
+        self.pipelines.attach(task, self._deliver)
         self._forks.start()
         self._engine.start()
         self.hosting.start()
-        self._schedule = Schedule("chore", _CHORE_SECONDS, chore)
+        self._schedule = Schedule("chore", _CHORE_SECONDS, lambda: self._tidy(chore))
         self._schedule.start()
+
+    def _tidy(self, chore: Callable[[], object]) -> None:
+        if self._adopt:
+            self.pipelines.resume()
+        chore()
 
     def close(self) -> None:
         if self._schedule is not None:
             self._schedule.close()
+        self._workers.close()
         self.hosting.close()
         self._engine.close()
         self._forks.close()
@@ -66,3 +86,4 @@ class LocalStack:
     def _deliver(self, event: Mapping[str, Any]) -> None:
         if self._tell is not None:
             self._tell(event)
+        self.pipelines.on_event(event)

@@ -108,7 +108,13 @@ def test_every_path_the_dashboard_gives_leads_somewhere(here: World, site: Web) 
     here.tell("endpoint", "wines")
     found = ok(site.get("/dashboard/stats"))
     paths = set(paths_in(found)) | set(paths_in(ok(site.get("/dashboard/activity?limit=200"))))
-    assert {path.split("?")[0].split("/")[1] for path in paths} == {"datasets", "training", "models", "inference"}
+    assert {path.split("?")[0].split("/")[1] for path in paths} == {
+        "datasets",
+        "pipelines",
+        "training",
+        "models",
+        "inference",
+    }
     assert len(paths) > 25
     assert {path: site.get(path).status_code for path in paths} == dict.fromkeys(paths, 200)
 

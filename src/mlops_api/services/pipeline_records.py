@@ -1,0 +1,86 @@
+"""The record of an execution, and how one begins: in the write that makes a dataset version Validating."""
+
+from collections.abc import Mapping
+
+from pydantic import Field
+
+from mlops_api.domain.pipelines import (
+    Candidate,
+    ExecutionSummary,
+    GateVerdict,
+    Recipe,
+    automatic_execution,
+)
+from mlops_api.domain.times import Clock, rfc3339
+from mlops_api.ports import Index, PipelineRunner, Place, Put, RecordStore
+from mlops_api.services.collection import Collection, Stored
+from mlops_api.services.dataset_records import StoredDataset
+from mlops_api.services.principal import Principal
+
+EXECUTIONS = "pipeline-execution"
+
+
+class StoredExecution(ExecutionSummary):
+    """The record. `status` is the runner's, from its start to its end; the rest is what the steps found out.
+
+    `recipe_revision`: of the recipe as it was planned with; None: not planned yet. `champion`: that the candidates are
+    compared with. `retries`: how often it went on after a failure.
+    """
+
+    recipe: Recipe | None = None
+    recipe_revision: int | None = None
+    champion: str | None = None
+    retries: int = 0
+    candidates: list[Candidate] = Field(default_factory=list)
+    comparison: GateVerdict | None = None
+    approval: str | None = None
+    notification: str | None = None
+
+    @property
+    def dataset_name(self) -> str:
+        return self.dataset.partition(":")[0]
+
+
+def execution_collection(records: RecordStore) -> Collection[StoredExecution]:
+    def places(value: StoredExecution) -> Mapping[Index, Place]:
+        name = value.dataset_name
+        return {
+            "all": Place(EXECUTIONS, value.created_at),
+            "group": Place(f"{EXECUTIONS}/{name}", value.created_at),
+            "status": Place(f"{EXECUTIONS}/{value.status}", value.created_at),
+            "group_status": Place(f"{EXECUTIONS}/{name}/{value.status}", value.created_at),
+        }
+
+    return Collection(
+        records,
+        EXECUTIONS,
+        StoredExecution,
+        what="pipeline execution",
+        key=lambda value: value.execution,
+        places=places,
+    )
+
+
+class PipelineLaunch:
+    """What services that upload need of pipelines."""
+
+    def __init__(self, records: RecordStore, runner: PipelineRunner, clock: Clock) -> None:
+        self._runner = runner
+        self._clock = clock
+        self._executions = execution_collection(records)
+
+    def plan(self, by: Principal, dataset: StoredDataset, execution: str | None = None) -> Put:
+        """The write that records an execution to come; `launch` after it was written."""
+        new = StoredExecution(
+            execution=execution or automatic_execution(dataset.name, dataset.number),
+            dataset=dataset.version,
+            status="RUNNING",
+            created_at=rfc3339(self._clock()),
+            created_by=by.name,
+        )
+        return self._executions.to_put(Stored(new, 0))
+
+    def launch(self, execution: str) -> None:
+        """Ask the runner for what is recorded; harmless when repeated."""
+        recorded = self._executions.get(execution).value
+        self._runner.start(execution, {"execution": execution, "dataset": recorded.dataset})

@@ -1,0 +1,245 @@
+"""Pipeline executions: listed, followed, started by hand, stopped, retried, and what happens when one ends.
+
+The record is written first, then the runner is asked to start; both are idempotent by the execution's name, so a
+crash between them is made good by `reconcile`. What an execution's steps do: pipeline_steps.
+"""
+
+from typing import Any, Literal
+
+from mlops_api.domain.errors import Conflict, NotFound
+from mlops_api.domain.pipelines import (
+    ALWAYS,
+    ENDED,
+    RETRIABLE,
+    STEPS,
+    Candidate,
+    Execution,
+    ExecutionPage,
+    ExecutionStatus,
+    ExecutionSummary,
+    StartPipeline,
+    Step,
+    automatic_execution,
+    check_action,
+    later_execution,
+)
+from mlops_api.ports import Index, PipelineRunner, PipelineState, RecordStore
+from mlops_api.services.activity import ActivityLog
+from mlops_api.services.collection import Stored
+from mlops_api.services.contention import until_unbeaten
+from mlops_api.services.dataset_records import StoredDataset
+from mlops_api.services.datasets import DatasetService
+from mlops_api.services.idempotency import Idempotency, IdempotentCall
+from mlops_api.services.pipeline_records import EXECUTIONS, PipelineLaunch, StoredExecution, execution_collection
+from mlops_api.services.pipeline_steps import PipelineSteps
+from mlops_api.services.principal import PLATFORM, Principal
+from mlops_api.services.recipes import RecipeService
+from mlops_api.services.repair import begin, each
+from mlops_api.services.sequences import Sequences
+from mlops_api.services.training_records import job_collection
+
+_ANEW = frozenset({"DatasetRejected", "NoCandidate"})
+"""Errors that a retry would meet again."""
+
+
+class PipelineService:
+    def __init__(
+        self,
+        *,
+        records: RecordStore,
+        runner: PipelineRunner,
+        launch: PipelineLaunch,
+        steps: PipelineSteps,
+        datasets: DatasetService,
+        recipes: RecipeService,
+        activity: ActivityLog,
+        idempotency: Idempotency,
+    ) -> None:
+        self.steps = steps
+        self.recipes = recipes
+        self._records = records
+        self._runner = runner
+        self._launch = launch
+        self._datasets = datasets
+        self._activity = activity
+        self._idempotency = idempotency
+        self._executions = execution_collection(records)
+        self._jobs = job_collection(records)
+        self._sequences = Sequences(records, "pipeline-number")
+
+    # ---- reading
+
+    def get(self, execution: str) -> Execution:
+        """With its steps, those to come too while it runs. Raises NotFound."""
+        stored = self._executions.get(execution).value
+        try:
+            state = self._runner.describe(execution)
+        except NotFound:  # recorded, not begun yet: reconcile begins it
+            state = PipelineState("RUNNING", stored.created_at)
+        values = stored.model_dump() | {"candidates": self._live(stored.candidates)}
+        return Execution(**(values | {"steps": _timeline(state)}))
+
+    def _live(self, candidates: list[Candidate]) -> list[Candidate]:
+        jobs = self._jobs.find_many([candidate.job for candidate in candidates]) if candidates else {}
+        return [_with_job(candidate, jobs.get(candidate.job)) for candidate in candidates]
+
+    def page(
+        self, *, dataset: str | None, status: ExecutionStatus | None, limit: int, token: str | None
+    ) -> ExecutionPage:
+        """Newest first."""
+        index, partition = _partition(dataset, status)
+        page = self._executions.page(index, partition, limit=limit, token=token)
+        return ExecutionPage(executions=[_summary(value) for value in page.values], next_token=page.next_token)
+
+    # ---- starting by hand
+
+    def start(self, by: Principal, request: StartPipeline, idempotency_key: str | None) -> Execution:
+        """Train a Ready version once more, with the recipe as it is now.
+
+        Raises NotFound without a recipe, Conflict for a version that is not Ready or in an execution that runs.
+        """
+        call = self._idempotency.call(by, "start-pipeline", idempotency_key, request.model_dump_json())
+        execution = call.once(lambda: self._start_once(by, request, call), what=request.dataset)
+        begin(lambda: self._launch.launch(execution), execution)
+        return self.get(execution)
+
+    def _start_once(self, by: Principal, request: StartPipeline, call: IdempotentCall) -> str:
+        dataset = self._datasets.ready(request.dataset).value
+        self.recipes.get(dataset.name)
+        self._check_idle(dataset)
+        count, take_number = self._sequences.next(dataset.version)
+        execution = later_execution(dataset.name, dataset.number, count + 1)
+        put = self._launch.plan(by, dataset, execution)
+        entry = self._activity.entry(by, "pipeline.start", execution, path=f"/pipelines/{execution}")
+        self._records.write([put, take_number, entry, *call.writes(execution)])
+        return execution
+
+    def _check_idle(self, dataset: StoredDataset) -> None:
+        for running in self._executions.every("group_status", f"{EXECUTIONS}/{dataset.name}/RUNNING"):
+            if running.dataset == dataset.version:
+                raise Conflict(
+                    f"{running.execution} works on {dataset.version} already. Follow it: "
+                    f"mlops pipelines watch {running.execution}",
+                    status_now="RUNNING",
+                )
+
+    # ---- stop and retry
+
+    def stop(self, by: Principal, execution: str) -> Execution:
+        """End it and the jobs it has under way. Raises Conflict when it has ended, saying what is possible."""
+        self._check(execution, "stop")
+        self._launch.launch(execution)  # so that one whose start was lost in a crash can be stopped
+        self._runner.stop(execution, f"Stopped by {by.name}.")
+        self._note(by, "pipeline.stop", execution)
+        self.on_execution_change(execution)
+        return self.get(execution)
+
+    def retry(self, by: Principal, execution: str) -> Execution:
+        """Go on from the step that failed. Raises Conflict when there is none, or when it could only fail again."""
+        found = self._check(execution, "retry")
+        stored, revision = found.value, found.revision
+        if stored.error in _ANEW:
+            raise Conflict(
+                f"{execution} ended with {stored.error}, and would again. "
+                + _instead(stored.error or "", stored.dataset, stored.dataset_name),
+                status_now=stored.status,
+                allowed=[],
+            )
+        again = stored.model_copy(update={"retries": stored.retries + 1})
+        self._executions.save(Stored(again, revision))
+        self._runner.retry(execution)
+        self._note(by, "pipeline.retry", execution)
+        self.on_execution_change(execution)
+        return self.get(execution)
+
+    def _check(self, execution: str, action: Literal["stop", "retry"]) -> Stored[StoredExecution]:
+        stored = self._executions.get(execution)
+        check_action(execution, stored.value.status, action)
+        return stored
+
+    def _note(self, by: Principal, action: str, execution: str) -> None:
+        self._records.write([self._activity.entry(by, action, execution, path=f"/pipelines/{execution}")])
+
+    # ---- events
+
+    def on_execution_change(self, execution: str) -> None:
+        """React to an execution's event: write how it stands. Repeats change nothing."""
+        until_unbeaten(lambda: self._settle(execution), what=execution)
+
+    def _settle(self, execution: str) -> None:
+        stored = self._executions.find(execution)
+        if stored is None:
+            return
+        try:
+            state = self._runner.describe(execution)
+        except NotFound:
+            return
+        if state.status == stored.value.status:
+            return
+        if state.status in RETRIABLE:  # before that is written, so that a crash between leaves none
+            self.steps.stop_jobs(execution, f"its pipeline execution is {state.status}")
+        self._write_end(stored, state)
+
+    def _write_end(self, stored: Stored[StoredExecution], state: PipelineState) -> None:
+        changes = {"status": state.status, "ended_at": state.ended_at, "error": state.error, "cause": state.cause}
+        changed = stored.value.model_copy(update=changes)
+        writes = [self._executions.to_put(stored.with_value(changed))]
+        if state.status in RETRIABLE or (state.status == "SUCCEEDED" and changed.candidates):
+            action, path = f"pipeline.{state.status.lower()}", f"/pipelines/{changed.execution}"
+            detail = changed.cause or changed.approval or ""
+            writes.append(self._activity.entry(PLATFORM, action, changed.execution, detail=detail, path=path))
+        self._records.write(writes)
+
+    def reconcile(self) -> None:
+        """Make good what a crash left undone: every execution under way is known to the runner, every ended one is
+        settled, every version that waits for its verdict has an execution."""
+        each(list(self._executions.every("status", f"{EXECUTIONS}/RUNNING")), self._repair)
+        each(self._datasets.validation.under_way(), self._ensure)
+
+    def _repair(self, execution: StoredExecution) -> None:
+        self._launch.launch(execution.execution)
+        self.on_execution_change(execution.execution)
+
+    def _ensure(self, dataset: StoredDataset) -> None:
+        """Versions whose validation began before there were executions, or whose execution ended without a verdict."""
+        name = automatic_execution(dataset.name, dataset.number)
+        found = self._executions.find(name)
+        if found is None:
+            self._records.write([self._launch.plan(Principal(dataset.created_by), dataset)])
+            self._launch.launch(name)
+        elif found.value.status in ENDED:
+            self._datasets.validation.give_up(dataset, f"its pipeline execution is {found.value.status}")
+
+
+def _with_job(candidate: Candidate, job: Any) -> Candidate:
+    if job is None:
+        return candidate
+    changes = {"status": job.status, "model_version": job.model_version, "failure_reason": job.failure_reason}
+    return candidate.model_copy(update=changes)
+
+
+def _timeline(state: PipelineState) -> list[Step]:
+    """The steps that were passed and, unless it ended well, those still to come."""
+    passed = list(state.steps)
+    if state.status == "SUCCEEDED":
+        return passed
+    verdict = next((step.output for step in passed if step.name == "CheckQuality" and step.output), None)
+    way = STEPS if verdict is None or verdict.get("train") else ALWAYS
+    entered = {step.name for step in passed}
+    return [*passed, *(Step(name=name, status="PENDING") for name in way if name not in entered)]
+
+
+def _instead(error: str, dataset: str, name: str) -> str:
+    if error == "DatasetRejected":
+        return f"Mend the file and upload it as a new version: mlops data upload FILE --name {name}"
+    return f"Start anew: mlops pipelines start {dataset}"
+
+
+def _partition(dataset: str | None, status: ExecutionStatus | None) -> tuple[Index, str]:
+    if dataset is not None:
+        return ("group_status", f"{EXECUTIONS}/{dataset}/{status}") if status else ("group", f"{EXECUTIONS}/{dataset}")
+    return ("status", f"{EXECUTIONS}/{status}") if status else ("all", EXECUTIONS)
+
+
+def _summary(execution: StoredExecution) -> ExecutionSummary:
+    return ExecutionSummary.model_validate(execution.model_dump())

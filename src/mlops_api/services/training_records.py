@@ -1,0 +1,93 @@
+"""The record of a training job, and what its runner is asked for."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mlops_api.domain.ordering import sortable
+from mlops_api.domain.training import TrainingJob
+from mlops_api.ports import Index, JobState, Place, RecordStore, TrainingSpec
+from mlops_api.services.collection import Collection
+from mlops_api.services.dataset_records import table_prefix
+from mlops_contracts.hyperparameters import HYPERPARAMETERS
+from mlops_contracts.job import JobConfig, encode
+from mlops_contracts.metrics import OBJECTIVE, goodness
+
+JOBS = "training-job"
+OUTPUT_PREFIX = "training"
+
+
+class StoredJob(TrainingJob):
+    """The record: the job as clients see it and what its spec needs."""
+
+    dataset_sha256: str
+    champion_key: str | None = None
+    """Where the bundle of `champion` lies."""
+    objective_value: float | None = None
+
+
+def model_key(job: str) -> str:
+    """Where the runner leaves the bundle."""
+    return f"{OUTPUT_PREFIX}/{job}/output/model.tar.gz"
+
+
+def job_collection(records: RecordStore) -> Collection[StoredJob]:
+    def places(job: StoredJob) -> Mapping[Index, Place]:
+        found: dict[Index, Place] = {
+            "all": Place(JOBS, job.created_at),
+            "group": Place(f"{JOBS}/{job.model}", job.created_at),
+            "status": Place(f"{JOBS}/{job.status}", job.created_at),
+            "group_status": Place(f"{JOBS}/{job.model}/{job.status}", job.created_at),
+            "related": Place(f"dataset/{job.dataset}", job.created_at),
+        }
+        if job.objective_value is not None and job.problem_type is not None:
+            found["rank"] = Place(
+                f"{JOBS}/{job.model}", sortable(goodness(OBJECTIVE[job.problem_type][0], job.objective_value))
+            )
+        return found
+
+    return Collection(records, "training-job", StoredJob, what="training job", key=lambda job: job.job, places=places)
+
+
+def spec_of(job: StoredJob) -> TrainingSpec:
+    config = JobConfig(
+        algorithm=job.algorithm,
+        model=job.model,
+        dataset=job.dataset,
+        dataset_sha256=job.dataset_sha256,
+        target=job.target,
+        problem_type=job.problem_type,
+        exclude=tuple(job.exclude),
+        time_column=job.time_column,
+        validation_fraction=job.validation_fraction,
+        seed=job.seed,
+        split=job.split,
+        champion=job.champion,
+    )
+    name, _, number = job.dataset.partition(":")
+    return TrainingSpec(
+        job=job.job,
+        hyperparameters=encode(config, HYPERPARAMETERS[job.algorithm].model_validate(job.hyperparameters)),
+        data_prefix=table_prefix(name, int(number)),
+        output_prefix=OUTPUT_PREFIX,
+        max_runtime_seconds=job.max_runtime_seconds,
+        instance_type=job.instance_type,
+        instance_count=job.instance_count,
+        spot=job.spot,
+        champion_key=job.champion_key,
+    )
+
+
+def progress_of(state: JobState) -> dict[str, Any]:
+    return {
+        "secondary_status": state.secondary_status,
+        "progress": state.progress,
+        "metrics": dict(state.metrics),
+        "failure_reason": state.failure_reason,
+        "started_at": state.started_at,
+        "ended_at": state.ended_at,
+        "attempt": state.attempt,
+    }
+
+
+def visible(job: StoredJob) -> TrainingJob:
+    return TrainingJob.model_validate(job.model_dump())
