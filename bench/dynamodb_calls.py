@@ -13,7 +13,7 @@ from bench.world import World
 from mlops_api.adapters.aws.dynamodb_records import DynamoRecords
 from mlops_api.adapters.aws.table import create_table
 from mlops_api.domain.models import SetAlias
-from mlops_api.lambda_handler import LambdaEntry
+from mlops_api.lambda_entry import LambdaEntry
 from mlops_api.services.identity import GatewayIdentity
 from mlops_contracts.data_contract import DataContract
 from tests.support import platform

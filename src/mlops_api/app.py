@@ -1,23 +1,29 @@
-"""create_app: routers, layers, one error handler. No I/O here and none at import."""
+"""create_app: routers, layers, one error handler. No I/O here and none at import.
+
+A router is loaded by the first request for its paths (Api): a Lambda function pays for what its first request needs,
+however many routes there are.
+"""
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from importlib import import_module
 from typing import Any
 
 import orjson
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
 from mlops_api.domain.errors import Invalid, PlatformError
 from mlops_api.domain.naming import rule_of
 from mlops_api.middleware.asgi import problem
 from mlops_api.middleware.request_log import RequestLog
 from mlops_api.middleware.security import OPEN_PATHS, Authentication, BodyCap, HostCheck
-from mlops_api.routers import dashboard, datasets, health, inference, models, pages, pipelines, recipes, training
+from mlops_api.routers import ALL, routers_of
 from mlops_api.routers.depends import PROBLEM_SCHEMA
 from mlops_api.services.platform import Platform
 from mlops_api.settings import Settings
@@ -26,23 +32,55 @@ _LOG = logging.getLogger("mlops_api.app")
 _LONGEST_FIELD = 200
 
 
+class Api(FastAPI):
+    """A FastAPI app whose routers are loaded when they are first asked for; nothing else about it differs."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            title="MLOps API",
+            version="0.1.0",
+            summary="Upload, train, compare, approve, deploy, predict, score in batch.",
+            docs_url=None,
+            redoc_url=None,
+            generate_unique_id_function=_operation_id,
+            redirect_slashes=False,
+            **options,
+        )
+        self._loaded: set[str] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            self.load(*routers_of(scope["path"]))
+        await super().__call__(scope, receive, send)
+
+    def load(self, *names: str) -> None:
+        """Add the routes of these routers, each once. Nothing is awaited, so that no other request comes between.
+
+        Their own routes, where include_router would build each a second time: no router has anything to inherit.
+        """
+        for name in names:
+            if name not in self._loaded:
+                self.router.routes += _router(name).routes
+                self._loaded.add(name)
+
+    def openapi(self) -> dict[str, Any]:
+        """Of all routers, in their order, with the problem document every route may answer, and the token every route
+        but health asks for."""
+        if self.openapi_schema is None:
+            self.openapi_schema = _schema()
+        return self.openapi_schema
+
+
+def _router(name: str) -> APIRouter:
+    router: APIRouter = import_module(f"mlops_api.routers.{name}").router
+    return router
+
+
 def create_app(platform: Platform, settings: Settings) -> FastAPI:
-    app = FastAPI(
-        title="MLOps API",
-        version="0.1.0",
-        summary="Upload, train, compare, approve, deploy, predict, score in batch.",
-        docs_url=None,
-        redoc_url=None,
-        lifespan=_lifespan,
-        generate_unique_id_function=_operation_id,
-        redirect_slashes=False,
-    )
+    app = Api(lifespan=_lifespan)
     app.state.platform = platform
-    for module in (datasets, recipes, pipelines, training, models, inference, dashboard, health, pages):
-        app.include_router(module.router)
     for path, mounted in platform.mounts.items():
         app.mount(path, mounted)
-    app.openapi = lambda: _schema(app)  # type: ignore[method-assign] # FastAPI's own way to extend the schema
     _handle_errors(app)
     _add_layers(app, platform, settings)
     return app
@@ -62,16 +100,18 @@ def _operation_id(route: APIRoute) -> str:
     return route.name
 
 
-def _schema(app: FastAPI) -> dict[str, Any]:
-    """OpenAPI with the problem document every route may answer, and the token every route but health asks for."""
-    if app.openapi_schema is None:
-        schema = FastAPI.openapi(app)
-        schema["components"]["schemas"]["Problem"] = PROBLEM_SCHEMA
-        schema["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
-        schema["security"] = [{"token": []}]
-        for path in OPEN_PATHS & schema["paths"].keys():
-            schema["paths"][path]["get"]["security"] = []
-    return app.openapi_schema or {}
+def _schema() -> dict[str, Any]:
+    """By an app of its own, since routers are loaded in no order."""
+    whole = Api()
+    for name in ALL:
+        whole.include_router(_router(name))
+    schema = FastAPI.openapi(whole)
+    schema["components"]["schemas"]["Problem"] = PROBLEM_SCHEMA
+    schema["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    schema["security"] = [{"token": []}]
+    for path in OPEN_PATHS & schema["paths"].keys():
+        schema["paths"][path]["get"]["security"] = []
+    return schema
 
 
 def _add_layers(app: FastAPI, platform: Platform, settings: Settings) -> None:

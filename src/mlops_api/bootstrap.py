@@ -1,70 +1,19 @@
 """The only place that chooses adapters. Nothing above knows which mode it runs in."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mlops_api.adapters.local.data_folder import DataFolder
 from mlops_api.domain.times import Clock, utc_now
 from mlops_api.domain.webhooks import parse_webhook_secret, parse_webhook_url
-from mlops_api.ports import (
-    EndpointHost,
-    ModelMirror,
-    Notifier,
-    ObjectStore,
-    PipelineRunner,
-    ProcessingRunner,
-    RecordStore,
-    TrainingRunner,
-    TransformRunner,
-)
-from mlops_api.services.activity import ActivityLog
-from mlops_api.services.alerts import AlertService
-from mlops_api.services.batch import BatchService
-from mlops_api.services.contracts import ContractService
-from mlops_api.services.dashboard import DashboardService
-from mlops_api.services.datasets import DatasetService
-from mlops_api.services.endpoints import EndpointService
-from mlops_api.services.events import EventHandler
-from mlops_api.services.feedback import FeedbackService
-from mlops_api.services.idempotency import Idempotency
+from mlops_api.ports import Notifier
 from mlops_api.services.identity import GatewayIdentity, Identity, TokenIdentity
-from mlops_api.services.inbox import Inbox
-from mlops_api.services.inference import InferenceService
-from mlops_api.services.lineage import LineageService
-from mlops_api.services.mirroring import ModelMirroring
-from mlops_api.services.pipeline_gate import PipelineGate
-from mlops_api.services.pipeline_news import PipelineNews
-from mlops_api.services.pipeline_plan import PipelinePlan
-from mlops_api.services.pipeline_records import PipelineLaunch
-from mlops_api.services.pipeline_steps import PipelineSteps
-from mlops_api.services.pipelines import PipelineService
-from mlops_api.services.platform import Platform
+from mlops_api.services.platform import Adapters, Platform
 from mlops_api.services.policy import Policy
-from mlops_api.services.recipes import RecipeService
-from mlops_api.services.registry import RegistryService
-from mlops_api.services.serving_figures import ServingFigures
-from mlops_api.services.tasks import Tasks
-from mlops_api.services.training import TrainingService
-from mlops_api.services.training_reports import TrainingReports
 from mlops_api.settings import Settings
 
+if TYPE_CHECKING:
+    from mlops_api.adapters.local.data_folder import DataFolder
+
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
-
-
-@dataclass(frozen=True)
-class Adapters:
-    """One of each port."""
-
-    records: RecordStore
-    objects: ObjectStore
-    processing: ProcessingRunner
-    training: TrainingRunner
-    transform: TransformRunner
-    hosting: EndpointHost
-    notifier: Notifier
-    pipelines: PipelineRunner
-    most_instances: int
-    mirror: ModelMirror | None = None
 
 
 def build(
@@ -77,90 +26,11 @@ def build(
     **lifecycle: Any,
 ) -> Platform:
     """The services over these adapters. `lifecycle`: origins, mounts, start and close of Platform."""
-    records, objects = adapters.records, adapters.objects
     policy = Policy(**settings.model_dump(include=set(Policy.__dataclass_fields__)))
-    figures = ServingFigures()
-    activity = ActivityLog(records, clock)
-    alerts = AlertService(records=records, notifier=adapters.notifier, clock=clock)
-    shared: dict[str, Any] = {"records": records, "activity": activity, "clock": clock}
-    retried = shared | {"idempotency": Idempotency(records, clock)}
-    contracts = ContractService(**shared)
-    launch = PipelineLaunch(records, adapters.pipelines, clock)
-    datasets = DatasetService(
-        objects=objects,
-        processing=adapters.processing,
-        policy=policy,
-        contracts=contracts,
-        pipelines=launch,
-        **retried,
-    )
-    endpoints = EndpointService(host=adapters.hosting, **retried)
-    mirroring = ModelMirroring(records, adapters.mirror)
-    registry = RegistryService(objects=objects, endpoints=endpoints, mirroring=mirroring, policy=policy, **retried)
-    training = TrainingService(
-        runner=adapters.training,
-        datasets=datasets,
-        registry=registry,
-        reports=TrainingReports(activity=activity, alerts=alerts),
-        most_instances=adapters.most_instances,
-        **retried,
-    )
-    batch = BatchService(
-        objects=objects, runner=adapters.transform, datasets=datasets, registry=registry, policy=policy, **retried
-    )
-    inbox = Inbox(objects=objects, datasets=datasets, policy=policy, **shared)
-    recipes = RecipeService(**shared)
-    steps = PipelineSteps(
-        records=records,
-        datasets=datasets,
-        training=training,
-        recipes=recipes,
-        plan=PipelinePlan(training, registry),
-        gate=PipelineGate(registry, policy),
-        news=PipelineNews(alerts, clock),
-    )
-    pipelines = PipelineService(
-        records=records,
-        runner=adapters.pipelines,
-        launch=launch,
-        steps=steps,
-        datasets=datasets,
-        recipes=recipes,
-        activity=activity,
-        idempotency=retried["idempotency"],
-    )
-    return Platform(
-        records=records,
-        datasets=datasets,
-        contracts=contracts,
-        training=training,
-        registry=registry,
-        lineage=LineageService(records),
-        endpoints=endpoints,
-        inference=InferenceService(host=adapters.hosting, registry=registry, figures=figures),
-        batch=batch,
-        inbox=inbox,
-        pipelines=pipelines,
-        feedback=FeedbackService(records=records, clock=clock),
-        dashboard=DashboardService(records=records, training=training, figures=figures, clock=clock),
-        activity=activity,
-        alerts=alerts,
-        events=EventHandler(
-            datasets=datasets,
-            training=training,
-            endpoints=endpoints,
-            batch=batch,
-            registry=registry,
-            inbox=inbox,
-            pipelines=pipelines,
-        ),
-        identity=identity,
-        allowed_hosts=allowed_hosts,
-        **lifecycle,
-    )
+    return Platform(adapters, policy, identity=identity, allowed_hosts=allowed_hosts, clock=clock, **lifecycle)
 
 
-def local_platform(settings: Settings, folder: DataFolder, url: str) -> Platform:
+def local_platform(settings: Settings, folder: "DataFolder", url: str) -> Platform:
     """Everything on this machine, below one data folder. `url`: where this server answers."""
     from mlops_api.adapters.local.stack import LocalStack
 
@@ -240,7 +110,7 @@ def aws_platform(settings: Settings) -> Platform:
         allowed_hosts=settings.allowed_hosts,
         allowed_origins=settings.allowed_origins,
     )
-    pipelines.attach(Tasks(platform).run, lambda event: _tell(platform, event))
+    pipelines.attach(lambda event: _run_task(platform, event), lambda event: _tell(platform, event))
     return platform
 
 
@@ -258,4 +128,6 @@ def _tell(platform: Platform, event: Any) -> None:
 
 
 def _run_task(platform: Platform, event: Any) -> Any:
+    from mlops_api.services.tasks import Tasks
+
     return Tasks(platform).run(event)

@@ -17,13 +17,14 @@ they do not know passes through untouched.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 
-from mlops_api.domain.alerts import Severity
-from mlops_api.domain.models import ApprovalStatus
-from mlops_api.domain.pipelines import ExecutionStatus, Step
-from mlops_api.domain.training import JobStatus
-from mlops_contracts.transform import ResultFormat
+if TYPE_CHECKING:  # a record can be read without the shapes of all that is trained and registered
+    from mlops_api.domain.alerts import Severity
+    from mlops_api.domain.models import ApprovalStatus
+    from mlops_api.domain.pipelines import ExecutionStatus, Step
+    from mlops_api.domain.training import JobStatus
+    from mlops_contracts.transform import ResultFormat
 
 # --------------------------------------------------------------------------- records
 
@@ -307,7 +308,7 @@ StateChange = Callable[[Mapping[str, Any]], None]
 class JobState:
     """What a runner knows. `progress` in 0..1; `metrics` holds the last value of each."""
 
-    status: JobStatus
+    status: "JobStatus"
     secondary_status: str
     failure_reason: str | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -413,7 +414,7 @@ class TransformSpec:
     model_key: str
     input_prefix: str
     output_prefix: str
-    format: ResultFormat
+    format: "ResultFormat"
     max_runtime_seconds: int
 
 
@@ -448,12 +449,12 @@ class TransformRunner(Protocol):
 class PipelineState:
     """`steps` in the order they were entered, those not reached left out. A failed one has `error` and `cause`."""
 
-    status: ExecutionStatus
+    status: "ExecutionStatus"
     started_at: str
     ended_at: str | None = None
     error: str | None = None
     cause: str | None = None
-    steps: Sequence[Step] = ()
+    steps: "Sequence[Step]" = ()
 
 
 class PipelineRunner(Protocol):
@@ -564,7 +565,7 @@ class MirroredVersion:
     number: int
     bundle_key: str
     evaluation_key: str
-    approval_status: ApprovalStatus
+    approval_status: "ApprovalStatus"
     comment: str = ""
 
 
@@ -573,7 +574,7 @@ class OutsideVersion:
     """What the registry outside says of a version. `by`: who changed it last, empty when it does not say."""
 
     version: str
-    approval_status: ApprovalStatus
+    approval_status: "ApprovalStatus"
     by: str
     comment: str
 
@@ -604,7 +605,7 @@ class Notice:
 
     key: str
     kind: str
-    severity: Severity
+    severity: "Severity"
     subject: str
     body: str
     at: str

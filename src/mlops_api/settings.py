@@ -1,11 +1,11 @@
 """Every setting, from the environment with prefix MLOPS_ or from arguments. Read when built, never at import."""
 
 import getpass
+import os
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from mlops_api.domain.defaults import DEFAULT_DATA_DIR
 from mlops_api.domain.webhooks import parse_webhook_secret, parse_webhook_url
@@ -13,16 +13,25 @@ from mlops_api.domain.webhooks import parse_webhook_secret, parse_webhook_url
 MEGABYTE = 1 << 20
 PREFIX = "MLOPS_"
 
-Names = Annotated[frozenset[str], NoDecode]
+Names = frozenset[str]
 """In the environment separated by commas."""
 
 _NEEDED_ON_AWS = ("table", "bucket", "role_arn", "image_uri", "allowed_hosts")
 
 
-class Settings(BaseSettings):
-    """docs/settings.md lists every field; a test fails when one is missing there."""
+class Settings(BaseModel):
+    """docs/settings.md lists every field; a test fails when one is missing there. Arguments win over the environment.
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
+    pydantic-settings would do what __init__ does, and take longer than everything else in the building of a platform.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True, validate_default=True)
+
+    def __init__(self, **given: Any) -> None:
+        """Raises pydantic.ValidationError."""
+        names = {name: PREFIX + name.upper() for name in type(self).model_fields}
+        set_there = {name: os.environ[variable] for name, variable in names.items() if variable in os.environ}
+        super().__init__(**(set_there | given))
 
     mode: Literal["local", "aws"] = Field("local", description="Which adapters bootstrap builds.")
     data_dir: Path = Field(Path(DEFAULT_DATA_DIR), description="local: the folder that holds everything.")

@@ -14,6 +14,14 @@ from botocore.awsrequest import AWSResponse
 
 REGION = "eu-central-1"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
+NEEDED = {
+    "MLOPS_TABLE": "records",
+    "MLOPS_BUCKET": "objects",
+    "MLOPS_ROLE_ARN": "arn:aws:iam::123456789012:role/jobs",
+    "MLOPS_IMAGE_URI": "123456789012.dkr.ecr.eu-central-1.amazonaws.com/mlops-ml:1",
+    "MLOPS_ALLOWED_HOSTS": "api.example.com, Other.example.com,",
+}
+"""What the environment has to say beside MLOPS_MODE=aws."""
 
 
 def fresh_name(prefix: str) -> str:

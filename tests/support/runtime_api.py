@@ -122,9 +122,17 @@ class LambdaFunction:
             invocation.done.set()
 
 
-class _RuntimeApi(http.server.ThreadingHTTPServer):
+class EndedFunctionsServer(http.server.ThreadingHTTPServer):
+    """Its clients are ended without a word, and take their connections with them: that is no error."""
+
     daemon_threads = True
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
+class _RuntimeApi(EndedFunctionsServer):
     def __init__(self, function: LambdaFunction) -> None:
         self.function = function
         super().__init__(("127.0.0.1", 0), _Handler)

@@ -10,9 +10,12 @@ class Request(BaseModel):
 
 
 class Answer(BaseModel):
-    """A body the platform sends. Clients ignore keys they do not know, so keys may be added."""
+    """A body the platform sends. Clients ignore keys they do not know, so keys may be added.
 
-    model_config = ConfigDict(extra="ignore", allow_inf_nan=False, protected_namespaces=())
+    Its validator is built when it is first used: a Lambda function that starts for one request needs few of them.
+    """
+
+    model_config = ConfigDict(extra="ignore", allow_inf_nan=False, protected_namespaces=(), defer_build=True)
 
 
 class Page(Answer):

@@ -9,16 +9,8 @@ from mlops_api.adapters.aws.stack import Later
 from mlops_api.bootstrap import aws_platform
 from mlops_api.services.identity import GatewayIdentity
 from mlops_api.settings import Settings
-from tests.support.aws import CREDENTIALS
+from tests.support.aws import CREDENTIALS, NEEDED
 from tests.support.platform import at_once
-
-NEEDED = {
-    "MLOPS_TABLE": "records",
-    "MLOPS_BUCKET": "objects",
-    "MLOPS_ROLE_ARN": "arn:aws:iam::123456789012:role/jobs",
-    "MLOPS_IMAGE_URI": "123456789012.dkr.ecr.eu-central-1.amazonaws.com/mlops-ml:1",
-    "MLOPS_ALLOWED_HOSTS": "api.example.com, Other.example.com,",
-}
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from mlops_api.adapters.local.sqlite_records import SqliteRecords
 from mlops_api.domain.errors import BadRequest, Conflict, Invalid, NotFound
 from mlops_api.domain.models import Approve
-from mlops_api.lambda_handler import MOST_BYTES, LambdaEntry, UnknownEvent
+from mlops_api.lambda_entry import MOST_BYTES, LambdaEntry, UnknownEvent
 from mlops_api.services.identity import GatewayIdentity
 from tests.support.lambda_events import http_event, object_created, rest_event, scheduled
 from tests.support.manual_runners import event

@@ -13,7 +13,7 @@ import pytest
 from mlops_api.adapters.aws.dynamodb_records import DynamoRecords
 from mlops_api.adapters.aws.table import create_table
 from mlops_api.domain.models import Approve
-from mlops_api.lambda_handler import LambdaEntry
+from mlops_api.lambda_entry import LambdaEntry
 from tests.support.aws import fresh_name
 from tests.support.emulators import Cloud
 from tests.support.lambda_events import object_created, scheduled

@@ -10,7 +10,7 @@ import pytest
 from mlops_api.adapters.aws.clients import ATTEMPTS
 from mlops_api.adapters.aws.dynamodb_records import DynamoRecords
 from mlops_api.adapters.aws.table import create_table
-from mlops_api.lambda_handler import LambdaEntry
+from mlops_api.lambda_entry import LambdaEntry
 from mlops_api.services.identity import GatewayIdentity
 from tests.support.aws import fresh_name, throttled
 from tests.support.emulators import Cloud

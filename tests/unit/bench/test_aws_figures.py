@@ -11,11 +11,13 @@ from bench.world import World
 
 def test_the_cold_start_is_measured(tmp_path: Path) -> None:
     with World(below=tmp_path) as world:
-        seconds, memory, _ = lambda_cold_start.measure(world, times=1)
-    assert seconds.measured is not None
-    assert seconds.peer is not None
-    assert 0 < seconds.peer < seconds.measured
-    assert memory.state == "ok"
+        rows = lambda_cold_start.measure(world, times=1)
+    assert len(rows) == 3 * len(lambda_cold_start.OURS)
+    for seconds, memory in zip(rows[::3], rows[1::3], strict=True):
+        assert seconds.measured is not None
+        assert seconds.peer is not None
+        assert 0 < seconds.peer < seconds.measured
+        assert memory.state == "ok"
 
 
 @pytest.mark.slow

@@ -14,6 +14,8 @@ from typing import Any
 from botocore.config import Config
 from botocore.session import Session
 
+from mlops_api.adapters.aws.service_data import ServiceData
+
 Client = Any
 """Its methods are made from AWS's service description when it is built."""
 
@@ -40,6 +42,7 @@ class AwsClients:
 
     def __init__(self, region: str | None = None) -> None:
         self._session = Session()
+        self._session.register_component("data_loader", ServiceData())
         if region is not None:
             self._session.set_config_variable("region", region)
         self._clients: dict[str, Client] = {}
