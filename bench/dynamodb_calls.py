@@ -122,7 +122,9 @@ def _dataset_requests(world: platform.World) -> dict[str, Callable[[], Request]]
 
     world.platform.contracts.put(ANN, "table", DataContract(min_rows=1))
     created = {"name": "new", "filename": "f.csv", "size_bytes": 9, "sha256": "0" * 64}
+    before = world.ready("table").version
     return reads | {
+        "GET /datasets/{version}/compare": _always("GET", f"/datasets/{version}/compare", None, f"with={before}"),
         "GET /datasets": _always("GET", "/datasets"),
         "POST /datasets": _always("POST", "/datasets", created),
         "GET /datasets/{version}/upload": lambda: ("GET", f"/datasets/{world.create('waiting').version}/upload"),

@@ -11,6 +11,7 @@ reads is described here once, as pydantic models, so neither side can drift from
     data_contract     what every version of a dataset must satisfy
     statistics        sketches of the columns: what comparisons of versions are made from
     dataset           what `preprocess` writes about a table: columns, profile, quality, preview
+    comparison        what has changed between two versions of a dataset
     bundle            manifest.json of a model bundle: the signature and the hashes
     evaluation        evaluation.json
     transform         what a batch-scoring worker writes while it runs

@@ -72,4 +72,11 @@ WARNINGS: Final[Mapping[str, str]] = {
     "constant_column": "a column of one value",
     "id_like": "a column with a value of its own in every row",
     "duplicate_rows": "rows that repeat others in every column",
+    # since the version before
+    "column_added": "a column that the version before lacks",
+    "column_lost": "a column that the version before has",
+    "type_changed": "the column's type is another",
+    "missing_rate_changed": "the share of missing cells moved by 5 points or more, beyond chance",
+    "new_categories": "categories that the version before lacks, beyond chance",
+    "drift": "the values are distributed differently, beyond chance and by more than a little",
 }

@@ -32,6 +32,7 @@ from mlops_api.ports import (
 from mlops_contracts.bundle import EVALUATION, MANIFEST, MODEL_CARD, Manifest
 from mlops_contracts.dataset import DatasetReport, Preview, Profile
 from mlops_contracts.evaluation import Evaluation
+from mlops_contracts.statistics import Statistics
 
 Spec = TypeVar("Spec", TrainingSpec, ProcessingSpec, TransformSpec)
 
@@ -129,12 +130,18 @@ class ManualProcessing(_Jobs[ProcessingSpec]):
         return self._state(job)
 
     def complete(
-        self, job: str, report: DatasetReport, profile: Profile | None = None, preview: Preview | None = None
+        self,
+        job: str,
+        report: DatasetReport,
+        profile: Profile | None = None,
+        preview: Preview | None = None,
+        statistics: Statistics | None = None,
     ) -> None:
         prefix = self.specs[job].output_prefix
-        for name, content in (("profile", profile), ("preview", preview), ("dataset", report)):
+        files = {"profile": profile, "preview": preview, "statistics": statistics, "dataset": report}
+        for name, content in files.items():
             if content is not None:
-                self.objects.put(f"{prefix}/{name}.json", content.model_dump_json().encode())
+                self.objects.put(f"{prefix}/{name}.json", content.model_dump_json(exclude_none=True).encode())
         self.end(job, "Completed")
 
 

@@ -17,6 +17,7 @@ from mlops_api.domain.models import (
 )
 from mlops_api.domain.training import TrainingJob
 from mlops_contracts.bundle import Feature
+from mlops_contracts.comparison import ColumnDifference, DatasetDifference
 from mlops_contracts.data_contract import ColumnRule, DataContract
 from mlops_contracts.dataset import (
     Column,
@@ -69,6 +70,22 @@ def contract() -> DatasetContract:
     return DatasetContract(
         dataset="flights", number=2, contract=DataContract(columns=rules, min_rows=10), in_force=True, revision=3,
         created_at=NOW, created_by="ann",
+    )  # fmt: skip
+
+
+def difference() -> DatasetDifference:
+    columns = (
+        ColumnDifference(
+            name="carrier", change="same", type="categorical", type_before="categorical", missing_rate=0.0,
+            missing_rate_before=0.1, missing_p_adjusted=0.001, statistic="chi_square", p_value=1e-9, p_adjusted=1e-8,
+            effect=0.31, psi=0.2, threshold=0.1, drifted=True, new_categories=("ZZ",), new_category_count=1,
+            new_category_share=0.04,
+        ),
+        ColumnDifference(name="origin", change="lost", type_before="text"),
+    )  # fmt: skip
+    return DatasetDifference(
+        version="flights:2", reference="flights:1", rows=90, reference_rows=100, status="CompletedWithViolations",
+        columns=columns, findings=(Finding(code="drift", message="It has shifted. Look at it.", column="carrier"),),
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import typer
 
 from mlops_api.cli import options
 from mlops_api.cli.command import Group
+from mlops_api.cli.difference import show_difference
 from mlops_api.cli.output import Column, Outcome, Printer, cell, listing, moment, size
 from mlops_api.cli.progress import transferring
 from mlops_api.cli.session import Session
@@ -113,6 +114,19 @@ def preview(
     """The first rows, at most 100."""
     found = session.client.datasets.preview(version)
     return Outcome(found, lambda printer: printer.table(found.columns, map(_previewed, found.rows[:rows])))
+
+
+@GROUP.command("diff", examples=["data diff flights:2", "data diff flights:3 flights:1 --json"])
+def diff(
+    session: Session,
+    version: Version,
+    other: Annotated[
+        str | None, typer.Argument(help="An earlier one; default: the one before.", show_default=False)
+    ] = None,
+) -> Outcome:
+    """What has changed: columns, types, missing cells, new categories, drift."""
+    found = session.client.datasets.compare(version, other)
+    return Outcome(found, lambda printer: show_difference(printer, found))
 
 
 @GROUP.command("download", examples=["data download flights:2", "data download flights:2 --to flights.csv"])

@@ -14,6 +14,7 @@ from mlops_api.client.sources import Table, open_source
 from mlops_api.domain.contracts import ContractPage, ContractVersion, DatasetContract
 from mlops_api.domain.datasets import DatasetPage, DatasetStatus, DatasetSummary, DatasetVersion
 from mlops_api.domain.models import DownloadUrl
+from mlops_contracts.comparison import DatasetDifference
 from mlops_contracts.data_contract import DataContract
 from mlops_contracts.dataset import Preview, Profile, Quality
 
@@ -83,6 +84,11 @@ class Datasets(Resource[M]):
     def quality(self, version: str) -> Flow[Quality]:
         """Violations and warnings."""
         return calls.get(calls.path("datasets", version, "quality"), Quality)
+
+    @operation
+    def compare(self, version: str, other: str | None = None) -> Flow[DatasetDifference]:
+        """What has changed since `other`, by default since the version before it. Raises NotFound, Conflict."""
+        return calls.get(calls.path("datasets", version, "compare"), DatasetDifference, **{"with": other})
 
     @operation
     def download(

@@ -60,6 +60,7 @@ class DatasetSummary(Answer):
     violation_count: int = 0
     warning_count: int = 0
     contract: int | None = Field(None, description="Number of the data contract that it was held to.")
+    compared_with: str | None = Field(None, description="The version before it that it was compared with.")
     last_used_by: str | None = Field(None, description="The job that used it last.")
     failure_reason: str | None = Field(None, description="Why validation itself could not run, if so.")
     created_at: str

@@ -28,6 +28,7 @@ from mlops_api.routers.depends import (
     VersionPath,
     problems,
 )
+from mlops_contracts.comparison import DatasetDifference
 from mlops_contracts.data_contract import DataContract
 from mlops_contracts.dataset import Preview, Profile, Quality
 
@@ -98,6 +99,18 @@ def download_dataset(platform: PlatformDep, version: VersionPath) -> DownloadUrl
 def delete_dataset(platform: PlatformDep, by: By, version: VersionPath) -> None:
     """Remove a version that no job used."""
     platform.datasets.delete(by, version)
+
+
+@router.get("/{version}/compare", responses=problems(404, 409))
+def compare_datasets(
+    platform: PlatformDep,
+    version: VersionPath,
+    other: Annotated[
+        str | None, Query(alias="with", max_length=100, description="Default: the version before that is Ready.")
+    ] = None,
+) -> DatasetDifference:
+    """New and lost columns, types, missing cells, new categories, and drift, column by column."""
+    return platform.datasets.compare(version, other)
 
 
 @router.get("/{version}/contract-suggestion", responses=problems(404, 409))

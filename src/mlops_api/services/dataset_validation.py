@@ -16,6 +16,7 @@ from mlops_api.domain.training import TERMINAL
 from mlops_api.ports import JobState, ObjectStore, ProcessingRunner, ProcessingSpec, RecordStore
 from mlops_api.services.activity import ActivityLog
 from mlops_api.services.contracts import ContractService
+from mlops_api.services.dataset_comparison import DatasetComparison
 from mlops_api.services.dataset_records import (
     DATASETS,
     DatasetFiles,
@@ -27,6 +28,7 @@ from mlops_api.services.dataset_records import (
 from mlops_api.services.policy import Policy
 from mlops_api.services.principal import PLATFORM
 from mlops_api.services.repair import each
+from mlops_contracts.dataset import DatasetReport
 
 _JOB = re.compile(r"(?P<name>.+)-v(?P<number>[1-9][0-9]{0,8})", re.ASCII)
 
@@ -47,6 +49,7 @@ class DatasetValidation:
         contracts: ContractService,
     ) -> None:
         self._contracts = contracts
+        self.comparison = DatasetComparison(dataset_collection(records), objects)
         self._records = records
         self._processing = processing
         self._activity = activity
@@ -136,15 +139,27 @@ class DatasetValidation:
             report = self._files.report(dataset)
         except (NotFound, ValidationError) as error:
             return _broken(f"Validation ended well, but its verdict cannot be read: {error}"[:1024])
-        return {
-            "status": "Rejected" if report.quality.violations else "Ready",
-            "sha256": dataset.sha256 or report.sha256,
-            "rows": report.rows,
-            "column_count": len(report.columns),
-            "violation_count": report.quality.violation_count,
-            "warning_count": len(report.quality.warnings),
-            "contract": report.contract,
-        }
+        if report.quality.violations:
+            return {"status": "Rejected", **_figures(dataset, report)}
+        return {"status": "Ready", **_figures(dataset, report), **self._compared(dataset, report)}
+
+    def _compared(self, dataset: StoredDataset, report: DatasetReport) -> dict[str, Any]:
+        found = self.comparison.with_the_one_before(dataset)
+        if found is None:
+            return {}
+        warnings = len(report.quality.warnings) + len(found.findings)
+        return {"compared_with": found.reference, "warning_count": warnings}
+
+
+def _figures(dataset: StoredDataset, report: DatasetReport) -> dict[str, Any]:
+    return {
+        "sha256": dataset.sha256 or report.sha256,
+        "rows": report.rows,
+        "column_count": len(report.columns),
+        "violation_count": report.quality.violation_count,
+        "warning_count": len(report.quality.warnings),
+        "contract": report.contract,
+    }
 
 
 def _broken(reason: str) -> dict[str, Any]:

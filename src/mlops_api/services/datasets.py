@@ -45,6 +45,7 @@ from mlops_api.services.policy import Policy
 from mlops_api.services.principal import PLATFORM, Principal
 from mlops_api.services.repair import begin, each
 from mlops_api.services.sequences import Sequences
+from mlops_contracts.comparison import DatasetDifference
 from mlops_contracts.data_contract import DataContract
 from mlops_contracts.dataset import DatasetReport, Finding, Preview, Profile, Quality
 
@@ -82,6 +83,8 @@ class DatasetService:
             policy=policy,
             contracts=contracts,
         )
+
+        self._comparison = self.validation.comparison
 
     # ---- upload
 
@@ -215,7 +218,23 @@ class DatasetService:
         if dataset.status not in ("Ready", "Rejected"):
             return DatasetVersion(**dataset.model_dump())
         report = self._files.report(dataset)
-        return DatasetVersion(**dataset.model_dump(), columns=list(report.columns), quality=report.quality)
+        quality = self._with_what_changed(dataset, report.quality)
+        return DatasetVersion(**dataset.model_dump(), columns=list(report.columns), quality=quality)
+
+    def _with_what_changed(self, dataset: StoredDataset, quality: Quality) -> Quality:
+        if dataset.compared_with is None:
+            return quality
+        found = self._comparison.kept(dataset).findings
+        return quality.model_copy(update={"warnings": (*quality.warnings, *found)})
+
+    def compare(self, version: str, other: str | None) -> DatasetDifference:
+        """What has changed since `other`, by default since the version before it. Raises NotFound, Conflict."""
+        after = self.ready(version).value
+        if other is not None:
+            return self._comparison.of(self.ready(other).value, after)
+        if after.compared_with is None:
+            raise NotFound(f"No version before {after.version} was Ready. Name one to compare with: ?with=NAME:NUMBER")
+        return self._comparison.kept(after)
 
     def page(self, *, name: str | None, status: DatasetStatus | None, limit: int, token: str | None) -> DatasetPage:
         """Newest first. `name` and `status` cannot be combined: the name's versions are few, filter them there."""

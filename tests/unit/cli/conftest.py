@@ -43,6 +43,7 @@ def _fill(api: CannedApi) -> None:
         ("GET", f"/datasets/{version}"): samples.dataset(),
         ("GET", f"/datasets/{version}/profile"): samples.profile(),
         ("GET", f"/datasets/{version}/preview"): samples.preview(),
+        ("GET", f"/datasets/{version}/compare"): samples.difference(),
         ("GET", f"/datasets/{version}/download"): file,
         ("DELETE", f"/datasets/{version}"): (204, None),
         ("GET", f"/datasets/{name}/contract"): samples.contract(),

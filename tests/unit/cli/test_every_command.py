@@ -15,6 +15,7 @@ COMMANDS = {
     "data show": ["data", "show", "flights:1"],
     "data profile": ["data", "profile", "flights:1"],
     "data preview": ["data", "preview", "flights:1"],
+    "data diff": ["data", "diff", "flights:2"],
     "data download": ["data", "download", "flights:1", "--force"],
     "data delete": ["data", "delete", "flights:1"],
     "data contract show": ["data", "contract", "show", "flights"],
