@@ -501,12 +501,17 @@ HostStatus = Literal["Creating", "InService", "Updating", "Failed", "Deleting"]
 
 @dataclass(frozen=True)
 class EndpointState:
-    """`serving` is what answers now; `failure_reason` why the last deploy failed, if it did."""
+    """`serving` is what answers now; `failure_reason` why the last deploy failed, if it did.
+
+    `changed_at`: when its last deploy began or ended, by the host's clock; never empty, and good only for being
+    compared with itself: the same failure seen again has the same.
+    """
 
     status: HostStatus
     serving: Sequence[VariantSpec]
     pending: Sequence[VariantSpec] = ()
     failure_reason: str | None = None
+    changed_at: str = field(kw_only=True)
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,8 @@ def ask(machine: AnyMachine, body: bytes = b"{}", **options: Any) -> Invocation:
 
 def test_deploy_invoke_describe(machine: AnyMachine) -> None:
     one = variant("a", "m/one", version="e:7")
-    assert deploy(machine, one) == EndpointState("InService", (one,))
+    state = deploy(machine, one)
+    assert state == EndpointState("InService", (one,), changed_at=state.changed_at)
     found = ask(machine, b'{"instances": []}')
     assert (found.status, found.variant, found.model_version) == (200, "a", "e:7")
     assert found.content_type == "application/json"
@@ -78,6 +79,15 @@ def test_a_failed_deployment_leaves_the_old_one_serving(machine: AnyMachine) -> 
     assert (state.status, state.serving) == ("InService", (one,))
     assert "forest.npz" in (state.failure_reason or "")
     assert json.loads(ask(machine).body)["model"] == "one"
+
+
+def test_a_second_failure_is_told_from_the_first(machine: AnyMachine) -> None:
+    deploy(machine, variant("a", "m/one"))
+    first = deploy(machine, variant("a", "m/broken"))
+    assert machine.host.describe("e") == first
+    second = deploy(machine, variant("a", "m/broken"))
+    assert second.failure_reason is not None
+    assert "" != second.changed_at != first.changed_at
 
 
 def test_a_model_that_is_not_there_fails_the_deployment(machine: AnyMachine) -> None:

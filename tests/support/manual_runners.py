@@ -18,6 +18,7 @@ from mlops_api.domain.times import rfc3339, utc_now
 from mlops_api.domain.training import TERMINAL, JobStatus
 from mlops_api.ports import (
     EndpointState,
+    HostStatus,
     Invocation,
     JobState,
     LogChunk,
@@ -172,6 +173,7 @@ class _Hosted:
     pending: tuple[VariantSpec, ...] = ()
     reason: str | None = None
     deleting: bool = False
+    changes: int = 0
 
 
 @dataclass
@@ -200,16 +202,20 @@ class ManualHost:
             return
         self.deploys[endpoint] += 1
         found.pending, found.reason = wanted, None
+        found.changes += 1
 
     def describe(self, endpoint: str) -> EndpointState:
         if endpoint not in self.hosted:
             raise NotFound(f"There is no endpoint {endpoint}.")
         found = self.hosted[endpoint]
+        changed_at = f"change {found.changes}"
         if found.deleting:
-            return EndpointState("Deleting", found.serving)
+            return EndpointState("Deleting", found.serving, changed_at=changed_at)
         if found.pending:
-            return EndpointState("Updating" if found.serving else "Creating", found.serving, found.pending)
-        return EndpointState("InService" if found.serving else "Failed", found.serving, (), found.reason)
+            status: HostStatus = "Updating" if found.serving else "Creating"
+            return EndpointState(status, found.serving, found.pending, changed_at=changed_at)
+        status = "InService" if found.serving else "Failed"
+        return EndpointState(status, found.serving, (), found.reason, changed_at=changed_at)
 
     def delete(self, endpoint: str) -> None:
         if self.slow_deletion and endpoint in self.hosted:
@@ -225,11 +231,13 @@ class ManualHost:
         """The pending variants answer from now on."""
         found = self.hosted[endpoint]
         found.serving, found.pending = found.pending, ()
+        found.changes += 1
 
     def failed(self, endpoint: str, reason: str) -> None:
         """The pending variants could not be loaded."""
         found = self.hosted[endpoint]
         found.pending, found.reason = (), reason
+        found.changes += 1
 
     def invoke(
         self, endpoint: str, body: bytes, *, content_type: str, accept: str, variant: str | None = None

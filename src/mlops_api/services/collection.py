@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel
 
 from mlops_api.domain.errors import NotFound
-from mlops_api.ports import Count, Index, Place, Put, Record, RecordStore
+from mlops_api.ports import Count, Delete, Index, Place, Put, Record, RecordName, RecordStore
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -21,6 +21,10 @@ class Stored(Generic[M]):
 
     def with_value(self, value: M) -> "Stored[M]":
         return Stored(value, self.revision)
+
+    def written(self) -> "Stored[M]":
+        """As it stands once the write that stores it has returned."""
+        return Stored(self.value, self.revision + 1)
 
 
 @dataclass(frozen=True)
@@ -51,17 +55,23 @@ class Collection(Generic[M]):
 
     def get(self, key: str) -> Stored[M]:
         """Raises NotFound saying what is missing."""
-        try:
-            record = self._records.get(self.kind, key)
-        except NotFound as error:
-            raise NotFound(f"There is no {self._what} {key!r}.") from error
-        return self._read(record)
+        found = self.find(key)
+        if found is None:
+            raise self.missing(key)
+        return found
 
     def find(self, key: str) -> Stored[M] | None:
         try:
-            return self._read(self._records.get(self.kind, key))
+            return self.read(self._records.get(self.kind, key))
         except NotFound:
             return None
+
+    def name_of(self, key: str) -> RecordName:
+        """For reading records of several kinds at once (found.Found)."""
+        return self.kind, key
+
+    def missing(self, key: str) -> NotFound:
+        return NotFound(f"There is no {self._what} {key!r}.")
 
     def find_many(self, keys: Sequence[str]) -> dict[str, M]:
         """Those that exist, by key; any number of keys."""
@@ -73,7 +83,7 @@ class Collection(Generic[M]):
         unique = list(dict.fromkeys(keys))
         for start in range(0, len(unique), 100):
             batch = self._records.get_many([(self.kind, key) for key in unique[start : start + 100]])
-            found |= {key: self._read(record) for (_, key), record in batch.items()}
+            found |= {key: self.read(record) for (_, key), record in batch.items()}
         return found
 
     def to_put(self, stored: Stored[M], *, expires_at: int | None = None) -> Put:
@@ -90,7 +100,11 @@ class Collection(Generic[M]):
         )
 
     def save(self, stored: Stored[M]) -> Stored[M]:
-        return self._read(self._records.put(self.to_put(stored).record))
+        return self.read(self._records.put(self.to_put(stored).record))
+
+    def to_delete(self, stored: Stored[M]) -> Delete:
+        """The write that removes this value, on condition that the record still is as it was read."""
+        return Delete(self.kind, self._key(stored.value), stored.revision)
 
     def page(
         self,
@@ -103,14 +117,18 @@ class Collection(Generic[M]):
         after: str | None = None,
     ) -> ValuePage[M]:
         page = self._records.query(index, partition, descending=descending, limit=limit, token=token, after=after)
-        return ValuePage([self._read(record).value for record in page.records], page.next_token)
+        return ValuePage([self.read(record).value for record in page.records], page.next_token)
 
     def every(self, index: Index, partition: str) -> Iterator[M]:
         """All of them, oldest first, page by page."""
+        return (stored.value for stored in self.every_stored(index, partition))
+
+    def every_stored(self, index: Index, partition: str) -> Iterator[Stored[M]]:
+        """As every, with the revisions that the index shows, which may be behind."""
         token: str | None = None
         while True:
-            page = self.page(index, partition, descending=False, limit=200, token=token)
-            yield from page.values
+            page = self._records.query(index, partition, limit=200, token=token)
+            yield from map(self.read, page.records)
             token = page.next_token
             if token is None:
                 return
@@ -118,5 +136,5 @@ class Collection(Generic[M]):
     def count(self, index: Index, partition: str) -> Count:
         return self._records.count(index, partition)
 
-    def _read(self, record: Record) -> Stored[M]:
+    def read(self, record: Record) -> Stored[M]:
         return Stored(self._model.model_validate(record.data), record.revision)

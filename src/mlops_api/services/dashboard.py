@@ -8,7 +8,7 @@ from mlops_api.domain.times import Clock, parse_rfc3339, rfc3339
 from mlops_api.ports import Count, RecordStore
 from mlops_api.services.batch import transform_collection
 from mlops_api.services.dataset_records import dataset_collection
-from mlops_api.services.endpoints import endpoint_collection
+from mlops_api.services.endpoint_records import endpoint_collection
 from mlops_api.services.model_records import MODELS, ModelRecord, ModelResolver, StoredVersion
 from mlops_api.services.serving_figures import ServingFigures
 from mlops_api.services.training import TrainingService

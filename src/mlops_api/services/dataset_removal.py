@@ -1,6 +1,7 @@
 """Removing a dataset version's files after its record is gone, whatever happens in between.
 
-A note of what is left to remove is written in the write that deletes the record, and deleted when nothing is left.
+A note of what is left to remove is written in the write that deletes the record. The next reconcile deletes it when
+nothing is left, so that the request itself need not.
 """
 
 from mlops_api.domain.errors import NotFound
@@ -33,19 +34,23 @@ class DatasetRemoval:
         """The write that goes with the record's deletion."""
         return self._notes.to_put(Stored(dataset, 0))
 
-    def finish(self, dataset: StoredDataset) -> None:
+    def remove_files(self, dataset: StoredDataset) -> bool:
         """Remove upload and files. While the version's validation still runs, it is stopped and the rest left to the
-        next reconcile: it would write files anew."""
+        next reconcile, False: it would write files anew."""
         self._objects.abort_upload(dataset.upload_id)
         if self._is_validating(dataset):
             self._processing.stop(processing_job(dataset))
-            return
+            return False
         self._files.delete(dataset)
-        self._records.delete(_KIND, dataset.version)
+        return True
 
     def reconcile(self) -> None:
-        """Finish what a crash or a running validation left."""
-        each(list(self._notes.every("all", _KIND)), self.finish)
+        """Drop the notes, and finish what a crash or a running validation left."""
+        each(list(self._notes.every("all", _KIND)), self._finish)
+
+    def _finish(self, dataset: StoredDataset) -> None:
+        if self.remove_files(dataset):
+            self._records.delete(_KIND, dataset.version)
 
     def _is_validating(self, dataset: StoredDataset) -> bool:
         try:

@@ -10,11 +10,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mlops_api.domain.errors import Invalid, NotFound, RevisionMismatch
+from mlops_api.domain.errors import Invalid, NotFound
 from mlops_api.domain.names import version_id
 from mlops_api.domain.training import TERMINAL
-from mlops_api.ports import JobState, ObjectStore, ProcessingRunner, ProcessingSpec, RecordStore
+from mlops_api.ports import JobState, ObjectStore, ProcessingRunner, ProcessingSpec, RecordStore, Write
 from mlops_api.services.activity import ActivityLog
+from mlops_api.services.contention import until_unbeaten
 from mlops_api.services.contracts import ContractService
 from mlops_api.services.dataset_comparison import DatasetComparison
 from mlops_api.services.dataset_records import (
@@ -25,6 +26,8 @@ from mlops_api.services.dataset_records import (
     raw_key,
     table_prefix,
 )
+from mlops_api.services.dataset_versions import DatasetNames
+from mlops_api.services.found import Found
 from mlops_api.services.policy import Policy
 from mlops_api.services.principal import PLATFORM
 from mlops_api.services.repair import each
@@ -55,6 +58,7 @@ class DatasetValidation:
         self._activity = activity
         self._policy = policy
         self._datasets = dataset_collection(records)
+        self._names = DatasetNames(records)
         self._files = DatasetFiles(objects)
 
     def carry_on(self, dataset: StoredDataset) -> None:
@@ -120,17 +124,23 @@ class DatasetValidation:
             self._end(version, self._verdict(stored.value, state))
 
     def _end(self, version: str, verdict: dict[str, Any]) -> None:
-        stored = self._datasets.find(version)
+        # The same event, delivered twice at once, or another version of this name may come between.
+        until_unbeaten(lambda: self._end_once(version, verdict), what=version)
+
+    def _end_once(self, version: str, verdict: dict[str, Any]) -> None:
+        name = version.partition(":")[0]
+        read = Found.read(self._records, [self._datasets.name_of(version), self._names.name_of(name)])
+        stored = read.find(self._datasets, version)
         if stored is None or stored.value.status != "Validating":
             return
         dataset = stored.value.model_copy(update=verdict)
         entry = self._activity.entry(
             PLATFORM, f"dataset.{dataset.status.lower()}", version, path=f"/datasets/{version}"
         )
-        try:
-            self._records.write([self._datasets.to_put(stored.with_value(dataset)), entry])
-        except RevisionMismatch:
-            return  # the same event, delivered twice at once: the other delivery wrote the verdict
+        writes: list[Write] = [self._datasets.to_put(stored.with_value(dataset)), entry]
+        if dataset.status == "Ready":
+            writes.append(self._names.with_ready(self._names.of(read, name), dataset.number))
+        self._records.write(writes)
 
     def _verdict(self, dataset: StoredDataset, state: JobState) -> dict[str, Any]:
         if state.status != "Completed":

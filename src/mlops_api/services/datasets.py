@@ -22,9 +22,9 @@ from mlops_api.domain.datasets import (
 )
 from mlops_api.domain.errors import Conflict, NotFound, RevisionMismatch
 from mlops_api.domain.models import DownloadUrl
-from mlops_api.domain.names import parse_version, version_id
+from mlops_api.domain.names import VersionRef, parse_version, version_id
 from mlops_api.domain.times import Clock, parse_rfc3339, rfc3339
-from mlops_api.ports import Delete, ObjectStore, ProcessingRunner, Put, RecordStore, SignedUpload
+from mlops_api.ports import ObjectStore, ProcessingRunner, Put, RecordStore, SignedUpload
 from mlops_api.services.activity import ActivityLog
 from mlops_api.services.collection import Stored
 from mlops_api.services.contention import until_unbeaten
@@ -39,12 +39,13 @@ from mlops_api.services.dataset_records import (
 )
 from mlops_api.services.dataset_removal import DatasetRemoval
 from mlops_api.services.dataset_validation import DatasetValidation
+from mlops_api.services.dataset_versions import DatasetResolver
+from mlops_api.services.found import Found
 from mlops_api.services.idempotency import Idempotency, IdempotentCall
 from mlops_api.services.pipeline_records import PipelineLaunch
 from mlops_api.services.policy import Policy
 from mlops_api.services.principal import PLATFORM, Principal
 from mlops_api.services.repair import begin, each
-from mlops_api.services.sequences import Sequences
 from mlops_contracts.comparison import DatasetDifference
 from mlops_contracts.data_contract import DataContract
 from mlops_contracts.dataset import DatasetReport, Finding, Preview, Profile, Quality
@@ -73,7 +74,7 @@ class DatasetService:
         self._clock = clock
         self._datasets = dataset_collection(records)
         self._files = DatasetFiles(objects)
-        self._sequences = Sequences(records, "dataset-name")
+        self.resolver = DatasetResolver(records)
         self._removal = DatasetRemoval(records, objects, processing)
         self.validation = DatasetValidation(
             records=records,
@@ -93,13 +94,15 @@ class DatasetService:
         self._policy.check_upload(request.filename, request.size_bytes)
         call = self._idempotency.call(by, "create-dataset", idempotency_key, request.model_dump_json())
         # Another request may take the number, or claim the same key.
-        return until_unbeaten(lambda: self._create_once(by, request, call), what=f"dataset {request.name}")
+        return call.once(lambda: self._create_once(by, request, call), what=f"dataset {request.name}")
 
     def _create_once(self, by: Principal, request: CreateDataset, call: IdempotentCall) -> CreatedDataset:
-        earlier = call.earlier_result()
+        names = self.resolver.names
+        read = Found.read(self._records, [*call.names, names.name_of(request.name)])
+        earlier = call.earlier_result(read)
         if earlier is not None:
             return self._created(self._datasets.get(earlier).value)
-        number, take_number = self._sequences.next(request.name)
+        number, take_number = names.taking(names.of(read, request.name))
         version = version_id(request.name, number)
         upload = self._objects.start_upload(
             raw_key(request.name, number), size=request.size_bytes, expires_in=self._policy.upload_seconds
@@ -123,7 +126,7 @@ class DatasetService:
 
     def _created(self, dataset: StoredDataset) -> CreatedDataset:
         waits = dataset.status == "AwaitingUpload" and not self._files.has_raw(dataset)
-        return CreatedDataset(**dataset.model_dump(), upload=self.upload(dataset.version) if waits else None)
+        return CreatedDataset(**dataset.model_dump(), upload=self._resumed(dataset) if waits else None)
 
     def upload(self, version: str) -> Upload:
         """Fresh URLs for an upload under way; parts that arrived carry their etag.
@@ -135,6 +138,9 @@ class DatasetService:
             raise Conflict(f"{version} is {dataset.status}: it has its file already.", status_now=dataset.status)
         if self._files.has_raw(dataset):
             raise Conflict(f"All parts have arrived: POST /datasets/{dataset.version}/complete once more.")
+        return self._resumed(dataset)
+
+    def _resumed(self, dataset: StoredDataset) -> Upload:
         try:
             return _upload(self._objects.resume_upload(dataset.upload_id, expires_in=self._seconds_left(dataset)))
         except NotFound as error:
@@ -198,14 +204,14 @@ class DatasetService:
         return len(dropped)
 
     def _drop(self, version: str, dropped: list[str]) -> None:
-        stored = self._datasets.find(version)
-        if stored is None or stored.value.status != "AwaitingUpload":
-            return
         try:
-            self._remove(stored, [])
-        except RevisionMismatch:
-            return  # it was completed at the last moment
-        dropped.append(version)
+            read, stored = self._with_name(parse_version(version))
+            if stored.value.status == "AwaitingUpload":
+                self._remove(read, stored, [])
+                dropped.append(version)
+        except (NotFound, RevisionMismatch):
+            return  # it was deleted or completed at the last moment
+        begin(lambda: self._removal.remove_files(stored.value), version)
 
     # ---- reading
 
@@ -275,7 +281,7 @@ class DatasetService:
         Raises NotFound or Conflict naming the status.
         """
         stored = self._get(version)
-        _check_ready(stored.value)
+        check_ready(stored.value)
         return stored
 
     def stored(self, version: str) -> StoredDataset:
@@ -297,52 +303,47 @@ class DatasetService:
     # ---- deleting
 
     def delete(self, by: Principal, version: str) -> None:
-        """Remove a version and its files. Raises Conflict while a job was made from it, naming some."""
-        stored = self._get(version)
-        users = [
-            *self._records.query("related", f"dataset/{stored.value.version}", limit=5).records,
-            *self._records.query("group", f"transform-job/{stored.value.version}", limit=5).records,
-        ]
-        if users:
-            names = ", ".join(record.key for record in users)
-            raise Conflict(
-                f"{version} is used by {names}: lineage would break. Versions that no job used can be deleted.",
-                used_by=[record.key for record in users],
-            )
-        entry = self._activity.entry(by, "dataset.delete", stored.value.version)
-        self._remove(stored, [entry])
+        """Remove a version and its files. Raises Conflict when a job was made from it, naming the last one."""
+        # A job that begins, or another version of this name, may come between.
+        removed = until_unbeaten(lambda: self._delete_once(by, version), what=version)
+        begin(lambda: self._removal.remove_files(removed), removed.version)
 
-    def _remove(self, stored: Stored[StoredDataset], others: list[Put]) -> None:
-        deletion = Delete("dataset", stored.value.version, stored.revision)
-        self._records.write([deletion, self._removal.note(stored.value), *others])
-        begin(lambda: self._removal.finish(stored.value), stored.value.version)
+    def _delete_once(self, by: Principal, version: str) -> StoredDataset:
+        read, stored = self._with_name(parse_version(version, what="dataset version"))
+        user = stored.value.last_used_by
+        if user is not None:
+            raise Conflict(
+                f"{version} is used by {user}: lineage would break. Versions that no job used can be deleted.",
+                used_by=[user],
+            )
+        self._remove(read, stored, [self._activity.entry(by, "dataset.delete", stored.value.version)])
+        return stored.value
+
+    def _remove(self, read: Found, stored: Stored[StoredDataset], others: list[Put]) -> None:
+        """The writes of a removal; its files are left to `removal`. Raises RevisionMismatch."""
+        names = self.resolver.names
+        name = names.without(names.of(read, stored.value.name), stored.value.number)
+        note = self._removal.note(stored.value)
+        self._records.write([self._datasets.to_delete(stored), note, *name, *others])
+
+    def _with_name(self, reference: VersionRef) -> tuple[Found, Stored[StoredDataset]]:
+        """A version, read together with its name's record. Raises NotFound."""
+        read = Found.read(self._records, [self.resolver.first(reference), self.resolver.names.name_of(reference.name)])
+        read = read.and_also([self.resolver.target(read, reference)])
+        return read, self.resolver.version_in(read, reference)
 
     # ---- helpers
 
     def _get(self, version: str) -> Stored[StoredDataset]:
-        reference = parse_version(version, what="dataset version")
-        if reference.alias == "latest":
-            return self._latest(reference.name)
-        return self._datasets.get(version)
-
-    def _latest(self, name: str) -> Stored[StoredDataset]:
-        token: str | None = None
-        while True:
-            page = self._datasets.page("group", f"{DATASETS}/{name}", limit=50, token=token)
-            for value in page.values:
-                if value.status == "Ready":
-                    return self._datasets.get(value.version)
-            token = page.next_token
-            if token is None:
-                break
-        raise NotFound(f"No version of dataset {name!r} is Ready. Upload one: mlops data upload FILE --name {name}")
+        return self.resolver.version(parse_version(version, what="dataset version"))
 
     @staticmethod
     def _move(stored: Stored[StoredDataset], status: DatasetStatus) -> StoredDataset:
         return stored.value.model_copy(update={"status": status})
 
 
-def _check_ready(dataset: StoredDataset) -> None:
+def check_ready(dataset: StoredDataset) -> None:
+    """Raises Conflict unless jobs may use it."""
     if dataset.status != "Ready":
         raise Conflict(
             f"{dataset.version} is {dataset.status}, not Ready. See GET /datasets/{dataset.version}/quality.",

@@ -7,15 +7,19 @@ change is made and its key forgotten.
 import hashlib
 from collections.abc import Callable
 from datetime import timedelta
+from typing import TypeVar
 
 from pydantic import BaseModel
 
 from mlops_api.domain.errors import Conflict
 from mlops_api.domain.times import Clock
-from mlops_api.ports import Put, RecordStore
+from mlops_api.ports import Put, RecordName, RecordStore
 from mlops_api.services.collection import Collection, Stored
 from mlops_api.services.contention import until_unbeaten
+from mlops_api.services.found import Found
 from mlops_api.services.principal import Principal
+
+T = TypeVar("T")
 
 _KEPT = timedelta(hours=24)
 
@@ -35,18 +39,35 @@ class IdempotentCall:
         self._id = claim_id
         self._fingerprint = fingerprint
 
-    def earlier_result(self) -> str | None:
-        """The id an earlier call with this key made. Raises Conflict when that call asked for something else."""
-        found = self._claims.find(self._id) if self._id else None
+    @property
+    def names(self) -> list[RecordName]:
+        """The record to read with what the call needs, for `earlier_result`."""
+        return [self._claims.name_of(self._id)] if self._id else []
+
+    def earlier_result(self, read: Found) -> str | None:
+        """The id an earlier call with this key made. Raises Conflict when that call asked for something else.
+
+        `read`: among others, `names`.
+        """
+        found = read.find(self._claims, self._id) if self._id else None
         if found is None:
             return None
         if found.value.fingerprint != self._fingerprint:
             raise Conflict("This Idempotency-Key was used for another request. Use a new key for a new request.")
         return found.value.result
 
-    def once(self, attempt: Callable[[], str], *, what: str) -> str:
-        """The earlier call's result, or that of `attempt`, which adds `writes` to its own; looks again when beaten."""
-        return until_unbeaten(lambda: self.earlier_result() or attempt(), what=what)
+    def once(self, attempt: Callable[[], T], *, what: str) -> T:
+        """What `attempt` returns, which looks for an earlier result and adds `writes` to its own; again when beaten.
+
+        A refusal may come of what a call with the same key did between two reads: then its result is looked for once
+        more.
+        """
+        try:
+            return until_unbeaten(attempt, what=what)
+        except Conflict:
+            if self._id is None or self._claims.find(self._id) is None:
+                raise
+            return until_unbeaten(attempt, what=what)
 
     def writes(self, result: str) -> list[Put]:
         """The write that claims the key, to be added to the change's own."""

@@ -23,11 +23,11 @@ from mlops_api.services.activity import ActivityLog
 from mlops_api.services.collection import Collection, Stored
 from mlops_api.services.contention import until_unbeaten
 from mlops_api.services.dataset_records import DATASETS, Dropped, StoredDataset, dataset_collection, raw_key
+from mlops_api.services.dataset_versions import DatasetNames
 from mlops_api.services.datasets import DatasetService
 from mlops_api.services.policy import Policy
 from mlops_api.services.principal import PLATFORM
 from mlops_api.services.repair import each
-from mlops_api.services.sequences import Sequences
 
 PREFIX = "inbox/"
 _PLACE = re.compile(r"inbox/(?P<name>[^/]+)/(?P<filename>[^/]+)")
@@ -62,7 +62,7 @@ class Inbox:
         self._policy = policy
         self._clock = clock
         self._datasets = dataset_collection(records)
-        self._sequences = Sequences(records, "dataset-name")
+        self._names = DatasetNames(records)
         self._taken = Collection(
             records, "inbox", Taken, what="file of the inbox", key=lambda taken: taken.id, places=lambda _: {}
         )
@@ -126,7 +126,7 @@ class Inbox:
         if earlier is not None:
             return earlier.value
         name = str(request["name"])
-        number, take_number = self._sequences.next(name)
+        number, take_number = self._names.next(name)
         dataset = StoredDataset(
             **request,
             version=version_id(name, number),

@@ -1,21 +1,23 @@
 """The records of the registry: a model (its numbers and aliases) and its versions, and how references resolve."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel, Field
 
-from mlops_api.domain.errors import NotFound
+from mlops_api.domain.errors import Conflict, NotFound
 from mlops_api.domain.models import ApprovalStatus, Decision, ModelVersionSummary
 from mlops_api.domain.names import CHAMPION, VersionRef, version_id
 from mlops_api.domain.ordering import sortable
-from mlops_api.ports import Index, Place, RecordStore
+from mlops_api.ports import Index, Place, RecordName, RecordStore
 from mlops_api.services.collection import Collection, Stored
+from mlops_api.services.found import Found
 from mlops_contracts.hyperparameters import ProblemType
 from mlops_contracts.metrics import goodness
 
 VERSIONS = "model-version"
 MODELS = "model"
-MIRROR_DUE = f"{VERSIONS}/mirror-due"
+MIRROR_DUE = "mirror-due"
+_BEHIND_TIMES = "~"
 
 
 class ModelRecord(BaseModel):
@@ -34,6 +36,10 @@ class ModelRecord(BaseModel):
 
     def names_of(self, number: int) -> list[str]:
         return sorted(alias for alias, target in self.aliases.items() if target == number)
+
+    def crowned(self, number: int, *, rollback: bool) -> "ModelRecord":
+        """With its champion moved."""
+        return self.rolled_back_to(number) if rollback and number in self.champions else self.with_champion(number)
 
     def with_champion(self, number: int) -> "ModelRecord":
         history = self.champions if self.champions[-1:] == [number] else [*self.champions, number]
@@ -79,6 +85,28 @@ def _model_places(model: ModelRecord) -> Mapping[Index, Place]:
     return found
 
 
+def relatives(version: str) -> str:
+    """The partition of `related` that holds a version behind the jobs that used it, by their time."""
+    return f"{MODELS}/{version}"
+
+
+class MirrorDue(BaseModel):
+    """A note, as long as its version is `mirror_due`: so that those are found."""
+
+    version: str
+
+
+def mirror_due_collection(records: RecordStore) -> Collection[MirrorDue]:
+    return Collection(
+        records,
+        MIRROR_DUE,
+        MirrorDue,
+        what="version to be shown",
+        key=lambda note: note.version,
+        places=lambda note: {"all": Place(MIRROR_DUE, note.version)},
+    )
+
+
 def version_collection(records: RecordStore) -> Collection[StoredVersion]:
     def places(value: StoredVersion) -> Mapping[Index, Place]:
         found: dict[Index, Place] = {
@@ -86,9 +114,8 @@ def version_collection(records: RecordStore) -> Collection[StoredVersion]:
             "group": Place(f"{VERSIONS}/{value.model}", f"{value.number:09d}"),
             "status": Place(f"{VERSIONS}/{value.approval_status}", value.created_at),
             "group_status": Place(f"{VERSIONS}/{value.model}/{value.approval_status}", f"{value.number:09d}"),
+            "related": Place(relatives(value.version), _BEHIND_TIMES),
         }
-        if value.mirror_due:
-            found["related"] = Place(MIRROR_DUE, value.created_at)
         if value.objective_value is not None:
             found["rank"] = Place(
                 f"{VERSIONS}/{value.model}", sortable(goodness(value.objective, value.objective_value))
@@ -100,26 +127,59 @@ def version_collection(records: RecordStore) -> Collection[StoredVersion]:
     )
 
 
+def check_approved(version: StoredVersion) -> None:
+    """Raises Conflict unless it may be used."""
+    if version.approval_status != "Approved":
+        raise Conflict(
+            f"{version.version} is {version.approval_status}. Approve it first: mlops models approve {version.version}",
+            status_now=version.approval_status,
+        )
+
+
 class ModelResolver:
-    """From a reference to the version it means."""
+    """From a reference to the version it means: in one read for a number, in two for an alias."""
 
     def __init__(self, records: RecordStore) -> None:
+        self._records = records
         self.models = model_collection(records)
         self.versions = version_collection(records)
 
-    def number(self, reference: VersionRef) -> int:
-        """Raises NotFound, listing the aliases there are."""
-        if reference.number is not None:
-            return reference.number
-        model = self.models.get(reference.name).value
-        found = model.aliases.get(reference.alias or "")
-        if found is None:
-            raise NotFound(_no_alias(model, reference.alias or ""), aliases=sorted(model.aliases))
-        return found
+    def first(self, reference: VersionRef) -> RecordName:
+        """What has to be read first."""
+        if reference.number is None:
+            return self.models.name_of(reference.name)
+        return self.versions.name_of(version_id(reference.name, reference.number))
+
+    def target(self, read: Found, reference: VersionRef) -> RecordName:
+        """The version's own record. Raises NotFound as `version_of`. `read`: among others, `first`."""
+        return self.versions.name_of(self._meant(read, reference))
+
+    def version_in(self, read: Found, reference: VersionRef) -> Stored[StoredVersion]:
+        """Raises NotFound. `read`: among others, `first` and `target`."""
+        return read.get(self.versions, self._meant(read, reference))
 
     def version(self, reference: VersionRef) -> Stored[StoredVersion]:
         """Raises NotFound."""
-        return self.versions.get(version_id(reference.name, self.number(reference)))
+        [version] = self.every_version([reference])
+        return version
+
+    def every_version(self, references: Sequence[VersionRef]) -> list[Stored[StoredVersion]]:
+        """Those of each reference, in two reads at most. Raises NotFound."""
+        read = Found.read(self._records, map(self.first, references))
+        read = read.and_also([self.target(read, reference) for reference in references])
+        return [self.version_in(read, reference) for reference in references]
+
+    def version_of(self, reference: VersionRef, model: ModelRecord) -> str:
+        """The id that a reference to a version of this model means. Raises NotFound, listing the aliases there are."""
+        number = reference.number or model.aliases.get(reference.alias or "")
+        if number is None:
+            raise NotFound(_no_alias(model, reference.alias or ""), aliases=sorted(model.aliases))
+        return version_id(reference.name, number)
+
+    def _meant(self, read: Found, reference: VersionRef) -> str:
+        if reference.number is not None:
+            return version_id(reference.name, reference.number)
+        return self.version_of(reference, read.get(self.models, reference.name).value)
 
 
 def _no_alias(model: ModelRecord, alias: str) -> str:

@@ -14,7 +14,8 @@ from mlops_api.domain.times import Clock, rfc3339
 from mlops_api.ports import ObjectStore, RecordStore, Write
 from mlops_api.services.bundles import read_members, sha256_of
 from mlops_api.services.collection import Stored
-from mlops_api.services.model_records import ModelRecord, ModelResolver, StoredVersion
+from mlops_api.services.mirroring import ModelMirroring
+from mlops_api.services.model_records import ModelRecord, StoredVersion, model_collection
 from mlops_contracts.bundle import EVALUATION, MANIFEST, MODEL_CARD, Manifest
 from mlops_contracts.evaluation import Evaluation
 from mlops_contracts.hyperparameters import ProblemType
@@ -35,23 +36,16 @@ class Source:
 class Registration:
     """A version to come: its writes go into the write that completes the training job."""
 
-    version: str
-    metrics: dict[str, float]
-    objective_value: float | None
-    problem_type: ProblemType
+    registered: StoredVersion
     writes: Sequence[Write]
 
 
 class Registrar:
-    """`mirrors`: versions are shown in a registry outside."""
-
-    def __init__(self, *, records: RecordStore, objects: ObjectStore, clock: Clock, mirrors: bool) -> None:
-        self._mirrors = mirrors
+    def __init__(self, *, records: RecordStore, objects: ObjectStore, clock: Clock, mirroring: ModelMirroring) -> None:
+        self._mirroring = mirroring
         self._objects = objects
         self._clock = clock
-        resolver = ModelResolver(records)
-        self._models = resolver.models
-        self._versions = resolver.versions
+        self._models = model_collection(records)
 
     def prepare(self, source: Source) -> Registration:
         """Read the bundle, keep its reports, and plan the next version of the model.
@@ -70,13 +64,7 @@ class Registrar:
         check_purpose(group.value, manifest.target, manifest.problem_type)
         kept = {"last_number": version.number, "target": manifest.target, "problem_type": manifest.problem_type}
         taken = group.with_value(group.value.model_copy(update=kept))
-        return Registration(
-            version=version.version,
-            metrics=version.metrics,
-            objective_value=version.objective_value,
-            problem_type=version.problem_type,
-            writes=[self._models.to_put(taken), self._versions.to_put(Stored(version, 0))],
-        )
+        return Registration(version, [self._models.to_put(taken), *self._mirroring.due(None, Stored(version, 0))])
 
     def _version(
         self, source: Source, manifest: Manifest, evaluation: Evaluation, number: int, now: str
@@ -101,7 +89,7 @@ class Registrar:
             report_prefix=_prefix(source),
             bundle_sha256=sha256_of(self._objects, source.bundle_key),
             size_bytes=info.size,
-            mirror_due=self._mirrors,
+            mirror_due=self._mirroring.active,
         )
 
 

@@ -1,8 +1,6 @@
-"""Training jobs: start, follow, stop, and what happens when one ends.
+"""Training jobs: start, follow, stop (job_life says how), and what happens when one ends.
 
-The record is written first, then the runner is asked to start; both ends are idempotent by the job's name, so a
-crash between them is made good by `reconcile`. A job's end reaches `on_training_change` as an event, perhaps
-several times; the version is registered in the same write that makes the job Completed, so once.
+The version is registered in the same write that makes its job Completed, so once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mlops_api.domain.errors import Conflict, Invalid, NotFound
-from mlops_api.domain.names import job_name
+from mlops_api.domain.names import VersionRef, job_name, parse_version
 from mlops_api.domain.times import Clock, rfc3339
 from mlops_api.domain.training import (
     TERMINAL,
@@ -26,19 +24,22 @@ from mlops_api.domain.training import (
     TrainingJob,
     TrainingJobPage,
 )
-from mlops_api.ports import Index, JobState, RecordStore, TrainingRunner, Write
+from mlops_api.ports import JobState, RecordName, RecordStore, TrainingRunner, Write
 from mlops_api.services.activity import ActivityLog
 from mlops_api.services.collection import Stored
 from mlops_api.services.contention import until_unbeaten
 from mlops_api.services.dataset_records import StoredDataset
-from mlops_api.services.datasets import DatasetService
+from mlops_api.services.datasets import DatasetService, check_ready
+from mlops_api.services.found import Found
 from mlops_api.services.idempotency import Idempotency, IdempotentCall
+from mlops_api.services.job_life import JobKind, JobLife
+from mlops_api.services.listing import listed
 from mlops_api.services.principal import PLATFORM, Principal
-from mlops_api.services.registration import Source
+from mlops_api.services.registration import Source, check_purpose
 from mlops_api.services.registry import RegistryService
-from mlops_api.services.repair import begin, each
 from mlops_api.services.training_records import (
     JOBS,
+    PATH,
     StoredJob,
     job_collection,
     model_key,
@@ -77,6 +78,21 @@ class TrainingService:
         self._clock = clock
         self._most_instances = most_instances
         self._jobs = job_collection(records)
+        self._life = JobLife(records, self._jobs, self._kind(), activity, clock)
+
+    def _kind(self) -> JobKind[StoredJob, JobState]:
+        return JobKind(
+            word="training",
+            path=PATH,
+            all=JOBS,
+            name_of=lambda job: job.job,
+            runner=self._runner,
+            start=lambda job: self._runner.start(spec_of(job)),
+            of_state=lambda state: state,
+            status_of=lambda state: state.status,
+            end=self._end,
+            waits=lambda job: job.execution is not None,
+        )
 
     def algorithms(self) -> AlgorithmList:
         infos = [
@@ -95,41 +111,45 @@ class TrainingService:
     def start(self, by: Principal, request: StartTraining, idempotency_key: str | None) -> TrainingJob:
         call = self._idempotency.call(by, "start-training", idempotency_key, request.model_dump_json())
         # Another request may claim the same key, or another job use the dataset.
-        return until_unbeaten(lambda: self._start_once(by, request, call), what=request.dataset)
+        return call.once(lambda: self._start_once(by, request, call), what=request.dataset)
 
     def _start_once(self, by: Principal, request: StartTraining, call: IdempotentCall) -> TrainingJob:
-        earlier = call.earlier_result()
+        read, table = self._read(request, call.names)
+        earlier = call.earlier_result(read)
         if earlier is not None:
             return self.get(earlier)
-        dataset = self._datasets.ready(request.dataset)
-        job = self._new_job(by, request, dataset.value)
-        self._write_new(by, job, dataset, call.writes(job.job))
-        refused = begin(lambda: self._launch(job), job.job) is False
-        return self.get(job.job) if refused else visible(job)
+        dataset = self._ready(read, table)
+        stored = Stored(self._new_job(by, request, read, dataset.value), 0)
+        self._write_new(by, stored, dataset, call.writes(stored.value.job))
+        return visible(self._life.began(stored.written()))
+
+    def _read(self, request: StartTraining, others: Sequence[RecordName] = ()) -> tuple[Found, VersionRef]:
+        """What a new job rests on, or the first half of it, and which dataset version is meant."""
+        table = parse_version(request.dataset, what="dataset version")
+        names = [self._registry.resolver.models.name_of(request.model), self._datasets.resolver.first(table)]
+        return Found.read(self._records, [*names, *others]), table
+
+    def _ready(self, read: Found, table: VersionRef) -> Stored[StoredDataset]:
+        resolver = self._datasets.resolver
+        dataset = resolver.version_in(read.and_also([resolver.target(read, table)]), table)
+        check_ready(dataset.value)
+        return dataset
 
     def _write_new(
-        self, by: Principal, job: StoredJob, dataset: Stored[StoredDataset], others: Sequence[Write]
+        self, by: Principal, stored: Stored[StoredJob], dataset: Stored[StoredDataset], others: Sequence[Write]
     ) -> None:
-        entry = self._activity.entry(
-            by, "training.start", job.job, detail=f"{job.algorithm} on {job.dataset}", path=f"/training/jobs/{job.job}"
-        )
-        put = self._jobs.to_put(Stored(job, 0))
-        self._records.write([put, self._datasets.use(dataset, job.job), entry, *others])
+        job = stored.value
+        detail = f"{job.algorithm} on {job.dataset}"
+        entry = self._activity.entry(by, "training.start", job.job, detail=detail, path=f"{PATH}/{job.job}")
+        self._records.write([self._jobs.to_put(stored), self._datasets.use(dataset, job.job), entry, *others])
 
-    def _launch(self, job: StoredJob) -> bool:
-        """False when the runner will never take it: then it has failed."""
-        try:
-            self._runner.start(spec_of(job))
-        except Invalid as error:
-            reason = error.detail[:1024]
-            state = JobState("Failed", "Failed", reason, ended_at=rfc3339(self._clock()))
-            until_unbeaten(lambda: self._end(job.job, state), what=job.job)
-            return False
-        return True
-
-    def _new_job(self, by: Principal, request: StartTraining, dataset: StoredDataset, **own: Any) -> StoredJob:
+    def _new_job(
+        self, by: Principal, request: StartTraining, read: Found, dataset: StoredDataset, **own: Any
+    ) -> StoredJob:
         """Raises Invalid for what could only fail."""
-        self._registry.check_purpose(request.model, request.target, request.problem_type)
+        model = read.find(self._registry.resolver.models, request.model)
+        if model is not None:
+            check_purpose(model.value, request.target, request.problem_type)
         parameters = check_request(request, self._datasets.report(dataset), self._most_instances)
         now = self._clock()
         values = request.model_dump() | {
@@ -154,37 +174,27 @@ class TrainingService:
         return until_unbeaten(lambda: self._record_once(by, request, job, own), what=job)
 
     def _record_once(self, by: Principal, request: StartTraining, job: str, own: Mapping[str, Any]) -> TrainingJob:
-        found = self._jobs.find(job)
+        read, table = self._read(request, [self._jobs.name_of(job)])
+        found = read.find(self._jobs, job)
         if found is not None:
             return visible(found.value)
-        dataset = self._datasets.ready(request.dataset)
-        new = self._new_job(by, request, dataset.value, job=job, **own)
-        self._write_new(by, new, dataset, [])
+        dataset = self._ready(read, table)
+        new = self._new_job(by, request, read, dataset.value, job=job, **own)
+        self._write_new(by, Stored(new, 0), dataset, [])
         return visible(new)
 
     def check(self, request: StartTraining) -> None:
         """Raises as `start` does, and starts nothing."""
-        self._new_job(PLATFORM, request, self._datasets.ready(request.dataset).value)
+        read, table = self._read(request)
+        self._new_job(PLATFORM, request, read, self._ready(read, table).value)
 
     def carry_on(self, job: str) -> TrainingJob:
         """Begin a recorded job unless it was begun, write its end if it has ended. Harmless when repeated."""
-        stored = self._jobs.get(job).value
-        if stored.status == "InProgress":
-            self._launch(stored)
-        return self.settled(job)
+        return visible(self._life.carry_on(job))
 
     def settled(self, job: str) -> TrainingJob:
         """What is recorded of it, once its end is written if it has ended."""
-        if self._is_begun(job):
-            self.on_training_change(job)
-        return visible(self._jobs.get(job).value)
-
-    def _is_begun(self, job: str) -> bool:
-        try:
-            self._runner.describe(job)
-        except NotFound:
-            return False
-        return True
+        return visible(self._life.settled(job))
 
     # ---- follow
 
@@ -193,12 +203,9 @@ class TrainingService:
 
     def _live(self, job: StoredJob) -> TrainingJob:
         """The record, with what the runner knows while the job is under way."""
-        if job.status in TERMINAL:
+        state = self._life.state(job)
+        if state is None:
             return visible(job)
-        try:
-            state = self._runner.describe(job.job)
-        except NotFound:
-            return visible(job)  # written, not started yet: reconcile starts it
         # Terminal only once its record says so: a client that sees Completed finds the model version.
         status: JobStatus = job.status if state.status in TERMINAL else _status(job, state)
         return visible(job.model_copy(update=progress_of(state) | {"status": status}))
@@ -214,7 +221,7 @@ class TrainingService:
         token: str | None,
     ) -> TrainingJobPage:
         """By start time, newest first, or by the objective metric of one model's completed jobs."""
-        index, partition = _partition(model, status, by_metric)
+        index, partition = listed(JOBS, model, status, ranked="completed jobs" if by_metric else None)
         page = self._jobs.page(index, partition, descending=descending, limit=limit, token=token)
         return TrainingJobPage(jobs=[self._live(job) for job in page.values], next_token=page.next_token)
 
@@ -244,56 +251,23 @@ class TrainingService:
 
     def stop(self, by: Principal, job: str) -> TrainingJob:
         """Ask a job to stop. Raises Conflict when it has ended; asking twice is no error."""
-        stopping = until_unbeaten(lambda: self._mark_stopping(by, job), what=job)
-        self._stop_marked(stopping)
-        return self.get(job)
-
-    def _stop_marked(self, job: StoredJob) -> None:
-        if job.execution is not None and not self._is_begun(job.job):
-            never = JobState(
-                "Stopped", "Stopped", "Its pipeline ended before it began.", ended_at=rfc3339(self._clock())
-            )
-            until_unbeaten(lambda: self._end(job.job, never), what=job.job)
-        elif self._launch(job):  # so that a job whose start was lost in a crash can be stopped
-            self._runner.stop(job.job)
-
-    def _mark_stopping(self, by: Principal, job: str) -> StoredJob:
-        stored = self._jobs.get(job)
-        if stored.value.status in TERMINAL:
-            raise Conflict(f"{job} is {stored.value.status}: it has ended.", status_now=stored.value.status)
-        if stored.value.status == "Stopping":
-            return stored.value
-        stopping = stored.value.model_copy(update={"status": "Stopping"})
-        entry = self._activity.entry(by, "training.stop", job, path=f"/training/jobs/{job}")
-        self._records.write([self._jobs.to_put(stored.with_value(stopping)), entry])
-        return stopping
+        return self._live(self._life.stop(by, job))
 
     # ---- events
 
     def on_training_change(self, job: str) -> None:
         """React to a job's event: once it has ended, write how, and register the version. Repeats change nothing."""
-        # A stop, another delivery or another version's number may come between.
-        until_unbeaten(lambda: self._settle(job), what=job)
+        self._life.on_change(job)
 
-    def _settle(self, job: str) -> None:
-        stored = self._jobs.find(job)
-        if stored is None or stored.value.status in TERMINAL:
-            return
-        state = self._runner.describe(job)
-        if state.status in TERMINAL:
-            self._end(job, state)
+    def reconcile(self) -> None:
+        """Make good what a crash left undone: every job under way is known to the runner, every ended one settled."""
+        self._life.reconcile()
 
-    def _end(self, job: str, state: JobState) -> None:
-        stored = self._jobs.get(job)
-        if stored.value.status in TERMINAL:
-            return
-        ended = stored.value.model_copy(update=progress_of(state) | {"status": state.status})
-        if state.status == "Completed":
-            self._complete(stored.with_value(ended))
-        else:
-            self._write_end(stored.with_value(ended))
+    def _end(self, stored: Stored[StoredJob], state: JobState) -> StoredJob:
+        ended = stored.with_value(stored.value.model_copy(update=progress_of(state) | {"status": state.status}))
+        return self._complete(ended) if state.status == "Completed" else self._write_end(ended)
 
-    def _complete(self, stored: Stored[StoredJob]) -> None:
+    def _complete(self, stored: Stored[StoredJob]) -> StoredJob:
         job = stored.value
         try:
             source = Source(job.job, job.model, job.dataset, model_key(job.job), job.created_by)
@@ -303,46 +277,26 @@ class TrainingService:
             failed = job.model_copy(
                 update={"status": "Failed", "secondary_status": "Failed", "failure_reason": reason[:1024]}
             )
-            self._write_end(stored.with_value(failed))
-            return
+            return self._write_end(stored.with_value(failed))
+        version = registration.registered
         completed = job.model_copy(
             update={
-                "model_version": registration.version,
+                "model_version": version.version,
                 "progress": 1.0,
-                "metrics": job.metrics | {f"validation:{name}": value for name, value in registration.metrics.items()},
-                "objective_value": registration.objective_value,
-                "problem_type": registration.problem_type,
+                "metrics": job.metrics | {f"validation:{name}": value for name, value in version.metrics.items()},
+                "objective_value": version.objective_value,
+                "problem_type": version.problem_type,
             }
         )
-        self._write_end(stored.with_value(completed), registration.writes)
-        self._registry.mirroring.push(registration.version)
+        ended = self._write_end(stored.with_value(completed), registration.writes)
+        self._registry.mirroring.show(version)
+        return ended
 
-    def _write_end(self, ended: Stored[StoredJob], more: Sequence[Write] = ()) -> None:
+    def _write_end(self, ended: Stored[StoredJob], more: Sequence[Write] = ()) -> StoredJob:
         self._records.write([self._jobs.to_put(ended), *self._reports.entries(ended.value), *more])
         self._reports.send(ended.value)
-
-    def reconcile(self) -> None:
-        """Make good what a crash left undone: every job under way is known to the runner, every ended one settled."""
-        statuses = ("InProgress", "Stopping")
-        each([job for status in statuses for job in self._jobs.every("status", f"{JOBS}/{status}")], self._repair)
-
-    def _repair(self, job: StoredJob) -> None:
-        if job.status == "Stopping":
-            self._stop_marked(job)
-        elif job.execution is None and not self._launch(job):
-            return
-        self.settled(job.job)
+        return ended.value
 
 
 def _status(job: StoredJob, state: JobState) -> JobStatus:
     return "Stopping" if job.status == "Stopping" else state.status
-
-
-def _partition(model: str | None, status: JobStatus | None, by_metric: bool) -> tuple[Index, str]:
-    if by_metric:
-        if model is None or status is not None:
-            raise Invalid("sort=metric ranks the completed jobs of one model: give model, leave out status.")
-        return "rank", f"{JOBS}/{model}"
-    if model is not None:
-        return ("group_status", f"{JOBS}/{model}/{status}") if status else ("group", f"{JOBS}/{model}")
-    return ("status", f"{JOBS}/{status}") if status else ("all", JOBS)

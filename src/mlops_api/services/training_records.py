@@ -8,15 +8,17 @@ from mlops_api.domain.training import TrainingJob
 from mlops_api.ports import Index, JobState, Place, RecordStore, TrainingSpec
 from mlops_api.services.collection import Collection
 from mlops_api.services.dataset_records import table_prefix
+from mlops_api.services.job_life import JobRecord
 from mlops_contracts.hyperparameters import HYPERPARAMETERS
 from mlops_contracts.job import JobConfig, encode
 from mlops_contracts.metrics import OBJECTIVE, goodness
 
 JOBS = "training-job"
 OUTPUT_PREFIX = "training"
+PATH = "/training/jobs"
 
 
-class StoredJob(TrainingJob):
+class StoredJob(TrainingJob, JobRecord):
     """The record: the job as clients see it and what its spec needs."""
 
     dataset_sha256: str

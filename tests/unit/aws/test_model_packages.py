@@ -189,7 +189,7 @@ def test_showing_is_idempotent(studio: Studio) -> None:
 def test_without_a_registry_outside_nothing_is_kept_for_it(tmp_path: Path) -> None:
     with world(tmp_path) as here:
         here.approved()
-        assert here.records.count("related", "model-version/mirror-due").value == 0
+        assert here.records.count("all", "mirror-due").value == 0
         here.platform.events.handle(
             {"source": "aws.sagemaker", "detail-type": CHANGE, "detail": {"ModelPackageArn": "x"}}
         )

@@ -124,10 +124,11 @@ class SageMakerEndpoints:
         status = _status(found)
         current = found["EndpointConfigName"]
         reason = found.get("FailureReason") or None
+        changed_at = found["LastModifiedTime"].isoformat()
         if status == "Creating":
-            return EndpointState(status, (), self._variants(endpoint, current))
+            return EndpointState(status, (), self._variants(endpoint, current), changed_at=changed_at)
         if status == "Failed":
-            return EndpointState(status, (), failure_reason=self._explained(endpoint, found))
+            return EndpointState(status, (), failure_reason=self._explained(endpoint, found), changed_at=changed_at)
         pending = found.get("PendingDeploymentSummary", {}).get("EndpointConfigName")
         if pending is None and reason is not None:
             reason = self._explained(endpoint, found)
@@ -136,6 +137,7 @@ class SageMakerEndpoints:
             self._variants(endpoint, current),
             self._variants(endpoint, pending) if pending and pending != current else (),
             reason if pending is None else None,
+            changed_at=changed_at,
         )
 
     def _variants(self, endpoint: str, configuration: str) -> Sequence[VariantSpec]:

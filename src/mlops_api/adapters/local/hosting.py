@@ -104,7 +104,9 @@ class LocalEndpointHost:
 
     def describe(self, endpoint: str) -> EndpointState:
         record = self._find(endpoint).record
-        return EndpointState(record.status, record.specs, record.pending, record.failure_reason)
+        return EndpointState(
+            record.status, record.specs, record.pending, record.failure_reason, changed_at=record.changed_at
+        )
 
     def invoke(
         self, endpoint: str, body: bytes, *, content_type: str, accept: str, variant: str | None = None

@@ -70,7 +70,8 @@ def test_a_version_rejected_meanwhile_is_not_deployed(here: World, monkeypatch: 
     request = PutEndpoint.model_validate({"variants": [{"variant": "a", "model_version": version}]})
     with pytest.raises(Conflict, match="Rejected"):
         here.platform.endpoints.put(ANN, "flights", request)
-    assert here.platform.endpoints.find("flights") is None
+    with pytest.raises(NotFound):
+        here.platform.endpoints.get("flights")
 
 
 def test_a_version_rejected_meanwhile_is_not_crowned(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
