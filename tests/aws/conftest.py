@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -10,10 +11,17 @@ from tests.support.emulators import Emulators
 
 
 @pytest.fixture(scope="session")
-def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AwsServer]:
-    folder = tmp_path_factory.mktemp("aws")
-    with (
-        closing(Emulators(folder)) as emulators,
-        aws_server(emulators.ministack, emulators.ministack_url, folder) as server,
-    ):
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("aws")
+
+
+@pytest.fixture(scope="session")
+def emulators(folder: Path) -> Iterator[Emulators]:
+    with closing(Emulators(folder)) as emulators:
+        yield emulators
+
+
+@pytest.fixture(scope="session")
+def aws(emulators: Emulators, folder: Path) -> Iterator[AwsServer]:
+    with aws_server(emulators.ministack, emulators.ministack_url, folder) as server:
         yield server
