@@ -1,9 +1,11 @@
 """What `preprocess` writes about one table.
 
-    dataset.json    DatasetReport: rows, columns, quality     (always)
-    profile.json    Profile                                    (accepted tables)
-    preview.json    Preview, the first 100 rows                (accepted tables)
-    data.parquet    the typed table                            (accepted tables)
+    dataset.json      DatasetReport: rows, columns, quality     (always)
+    profile.json      Profile                                   (accepted tables)
+    preview.json      Preview, the first 100 rows               (accepted tables)
+    statistics.json   sketches, see statistics.py               (accepted tables)
+    constraints.json  what the table satisfies, in Model Monitor's format
+    data.parquet      the typed table                           (accepted tables)
 
 Positions: `row` counts data rows from 1, the header not counted; `line` is the physical line in the file
 from 1, where it is known.

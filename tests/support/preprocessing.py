@@ -88,10 +88,12 @@ def read_outcome(output: Path) -> Outcome:
         assert report.quality.violations
         return Outcome(report, None, None, None, output)
     assert sorted(each.name for each in output.iterdir()) == [
+        "constraints.json",
         "data.parquet",
         "dataset.json",
         "preview.json",
         "profile.json",
+        "statistics.json",
     ]
     return Outcome(
         report,

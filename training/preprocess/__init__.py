@@ -3,7 +3,7 @@
     input/config/preprocess.json   PreprocessConfig
     input/data/raw/<one file>      CSV (, ; tab |, gzipped or not) or Parquet, told by content
     output/dataset.json            always when the exit code is 0
-    output/profile.json, preview.json, data.parquet     accepted tables only
+    output/profile.json, preview.json, statistics.json, constraints.json, data.parquet     accepted tables only
 
 In a SageMaker processing job these lie below /opt/ml/processing. See job.py for the steps, plan.py for the SQL.
 """

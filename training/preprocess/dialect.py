@@ -42,6 +42,12 @@ class Dialect(Protocol):
     def quantiles(self, value: str, levels: Sequence[float]) -> str:
         """Exact, interpolated linearly between neighbours (Hyndman and Fan's type 7)."""
 
+    def ranked(self, value: str, levels: Sequence[float]) -> str:
+        """A list of values that occur, of the rank that each level (0..1) says."""
+
+    def counts_up_to(self, value: str, edges: Sequence[float]) -> str:
+        """A mapping from each ascending edge to the number of values up to it and above the edge before."""
+
     def row_hash(self, values: Sequence[str]) -> str:
         """64 bits of the values, equal for equal rows."""
 
@@ -78,6 +84,12 @@ class DuckDb:
 
     def quantiles(self, value: str, levels: Sequence[float]) -> str:
         return f"quantile_cont({value}, [{', '.join(map(repr, levels))}])"
+
+    def ranked(self, value: str, levels: Sequence[float]) -> str:
+        return f"quantile_disc({value}, [{', '.join(map(repr, levels))}])"
+
+    def counts_up_to(self, value: str, edges: Sequence[float]) -> str:
+        return f"histogram({value}, [{', '.join(map(repr, edges))}])"
 
     def row_hash(self, values: Sequence[str]) -> str:
         return f"hash({', '.join(values)})"

@@ -16,8 +16,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from mlops_contracts.bundle import CONSTRAINTS
 from mlops_contracts.data_contract import NumberedContract
 from mlops_contracts.dataset import Column, DatasetReport, Finding, PreprocessConfig, Profile
+from mlops_contracts.statistics import STATISTICS
 from training.failure import JobError
 from training.paths import MlPaths
 from training.preprocess.contract_check import ContractCheck
@@ -31,11 +33,12 @@ from training.preprocess.quality import warn_about_duplicates, warn_about_values
 from training.preprocess.raw import Format, sha256_of, table_format, unpack
 from training.preprocess.sniff import NAMES
 from training.preprocess.staging import Staged
+from training.preprocess.statistics import as_bytes, constraints_of
 from training.preprocess.survey import LEGACY, survey
 from training.preprocess.text_scan import sniffed, stage_text
 from training.preprocess.trace import placed
 from training.preprocess.types import ColumnPlan, TypeFinder
-from training.preprocess.write import publish, write_json
+from training.preprocess.write import publish, write_bytes, write_json
 
 DATASET, PROFILE, PREVIEW, DATA = "dataset.json", "profile.json", "preview.json", "data.parquet"
 
@@ -209,6 +212,9 @@ def _accept(engine: Engine, staged: Staged, columns: list[ColumnPlan], output: P
         verdict.decimal = "," if any(each.kind == "number" and each.cells.decimal == "," for each in columns) else "."
     write_json(output / PREVIEW, profiler.preview())
     write_json(output / PROFILE, profile)
+    statistics = profiler.statistics(profile)
+    write_bytes(output / STATISTICS, as_bytes(statistics))
+    write_bytes(output / CONSTRAINTS, as_bytes(constraints_of(statistics)))
     publish(partial, output / DATA)
 
 

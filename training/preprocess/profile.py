@@ -12,9 +12,12 @@ from pathlib import Path
 
 from mlops_contracts.columns import ColumnType
 from mlops_contracts.dataset import Bucket, ColumnProfile, NumericProfile, Preview, Profile, ValueCount
+from mlops_contracts.statistics import Statistics
 from training.preprocess.engine import Engine, in_groups
 from training.preprocess.plan import ColumnKind
 from training.preprocess.profile_plan import BUCKETS, EXACT_QUANTILE_ROWS, QUANTILES, ROW_GROUP, ProfilePlan, Typed
+from training.preprocess.sketches import Sketches
+from training.preprocess.statistics import statistics_of
 from training.preprocess.typed_rows import TypedRows
 from training.preprocess.types import ColumnPlan
 
@@ -87,6 +90,12 @@ class Profiler:
     def typed_rows(self) -> TypedRows:
         """What the data contract asks about single rows."""
         return TypedRows(self._engine.rows, self._engine.dialect, self._plan.table)
+
+    def statistics(self, profile: Profile) -> Statistics:
+        """Sketches of the columns."""
+        sketches = Sketches(self._engine.rows, self._plan)
+        integral = {each.name for each in self._columns if each.kind == "integer"}
+        return statistics_of(profile, integral, sketches.buckets(profile), sketches.categories(profile))
 
     def preview(self) -> Preview:
         """The first rows; times as ISO 8601 text."""

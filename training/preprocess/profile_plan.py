@@ -64,12 +64,12 @@ class ProfilePlan:
         column = self.dialect.name(name)
         return f"SELECT count(*) FROM (SELECT DISTINCT {column} FROM {self.table} WHERE {column} IS NOT NULL)"
 
-    def top_values(self, name: str) -> str:
+    def top_values(self, name: str, most: int = TOP_VALUES) -> str:
         """(value as text, count), most frequent first, ties in order of the value."""
         column = self.dialect.name(name)
         return (
             f"SELECT CAST({column} AS VARCHAR) AS value, count(*) AS n FROM {self.table} "
-            f"WHERE {column} IS NOT NULL GROUP BY 1 ORDER BY n DESC, value LIMIT {TOP_VALUES}"
+            f"WHERE {column} IS NOT NULL GROUP BY 1 ORDER BY n DESC, value LIMIT {most}"
         )
 
     def span(self, name: str, *, zoned: bool) -> str:
@@ -80,9 +80,15 @@ class ProfilePlan:
 
     def quantiles(self, column: Typed, rows: int) -> str:
         """A list, in the order of QUANTILES, of scaled values."""
-        every = -(-rows // EXACT_QUANTILE_ROWS)
-        sample = f" WHERE (file_row_number * {_GOLDEN}) % {_WORD} < {_WORD // every}" if every > 1 else ""
-        return f"SELECT {self.dialect.quantiles(self.value(column), QUANTILES)} FROM {self.table}{sample}"
+        return f"SELECT {self.dialect.quantiles(self.value(column), QUANTILES)} FROM {self.table}{_sample(rows)}"
+
+    def ranked(self, column: Typed, levels: Sequence[float], rows: int) -> str:
+        """A list of values, each of the rank that its level says."""
+        return f"SELECT {self.dialect.ranked(self.value(column), levels)} FROM {self.table}{_sample(rows)}"
+
+    def counts_up_to(self, column: Typed, edges: Sequence[float]) -> str:
+        """A mapping: ascending edge -> number of values above the edge before and up to this one."""
+        return f"SELECT {self.dialect.counts_up_to(self.value(column), edges)} FROM {self.table}"
 
     def value_counts(self, column: Typed) -> str:
         """(scaled value, count) of every present value, smallest first."""
@@ -119,3 +125,8 @@ class ProfilePlan:
             f"SELECT {', '.join(expressions)} FROM {self.table} "
             f"WHERE file_row_number < {limit} ORDER BY file_row_number"
         )
+
+
+def _sample(rows: int) -> str:
+    every = -(-rows // EXACT_QUANTILE_ROWS)
+    return f" WHERE (file_row_number * {_GOLDEN}) % {_WORD} < {_WORD // every}" if every > 1 else ""

@@ -66,7 +66,8 @@ def test_preprocess(opt_ml: Path) -> None:
     job_folder(opt_ml / "processing", b"a,b\n1,x\n2,y\n")
     assert preprocess([]) == 0
     names = sorted(each.name for each in (opt_ml / "processing/output").iterdir())
-    assert names == ["data.parquet", "dataset.json", "preview.json", "profile.json"]
+    tables = ["data.parquet", "dataset.json", "preview.json", "profile.json"]
+    assert names == sorted([*tables, "statistics.json", "constraints.json"])
 
 
 def test_a_reason_goes_where_sagemaker_looks_for_it(opt_ml: Path) -> None:

@@ -9,7 +9,7 @@ from mlops_api.adapters.local.ml_layout import LocalObjects, fresh_folder, link,
 from mlops_api.ports import JobState, ProcessingSpec
 
 _REPORT = "dataset.json"
-_ACCEPTED = ("data.parquet", "preview.json", "profile.json", "statistics.json")
+_ACCEPTED = ("data.parquet", "preview.json", "profile.json", "statistics.json", "constraints.json")
 """Written for accepted tables only."""
 
 
