@@ -208,6 +208,8 @@ def _other_requests(_: platform.World) -> dict[str, Callable[[], Request]]:
     return {
         "GET /dashboard/stats": _always("GET", "/dashboard/stats"),
         "GET /dashboard/activity": _always("GET", "/dashboard/activity"),
+        "GET /monitoring/alarms": _always("GET", "/monitoring/alarms"),
+        "GET /monitoring/alerts": _always("GET", "/monitoring/alerts"),
         "GET /health/live": _always("GET", "/health/live"),
         "GET /health/ready": _always("GET", "/health/ready"),
     }

@@ -41,6 +41,7 @@ def local_platform(settings: Settings, folder: "DataFolder", url: str) -> Platfo
         training_slots=settings.training_slots,
         stop_grace_seconds=settings.stop_grace_seconds,
         pipeline_seconds=settings.pipeline_seconds,
+        metric_days=settings.metric_days,
         adopt=settings.adopt_jobs,
     )
     platform = build(
@@ -51,6 +52,7 @@ def local_platform(settings: Settings, folder: "DataFolder", url: str) -> Platfo
             training=stack.training,
             transform=stack.transform,
             hosting=stack.hosting,
+            metrics=stack.metrics,
             notifier=_local_notifier(settings),
             pipelines=stack.pipelines,
             most_instances=1,
@@ -90,7 +92,13 @@ def aws_platform(settings: Settings) -> Platform:
     from mlops_api.adapters.aws.stack import AwsStack
     from mlops_api.adapters.local.pipeline import AtOnce, LocalPipelineRunner
 
-    stack = AwsStack(settings.region, settings.table, _sagemaker(settings), topic_arn=settings.topic_arn)
+    stack = AwsStack(
+        settings.region,
+        settings.table,
+        _sagemaker(settings),
+        topic_arn=settings.topic_arn,
+        metric_namespace=settings.metric_namespace,
+    )
     pipelines = LocalPipelineRunner(stack.records, AtOnce(), utc_now, seconds=settings.pipeline_seconds)
     platform = build(
         Adapters(
@@ -100,6 +108,7 @@ def aws_platform(settings: Settings) -> Platform:
             training=stack.training,
             transform=stack.transform,
             hosting=stack.hosting,
+            metrics=stack.metrics,
             notifier=stack.notifier,
             pipelines=pipelines,
             most_instances=settings.max_instances,

@@ -11,17 +11,20 @@ they do not know passes through untouched.
     PipelineRunner    carries workflow executions from step to step
     EndpointHost      keeps `serve` running behind a name
     ModelMirror       shows model versions in a registry outside
+    MetricSink        numbers over time, and alarms on them
     Notifier          tells people
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 
 if TYPE_CHECKING:  # a record can be read without the shapes of all that is trained and registered
     from mlops_api.domain.alerts import Severity
     from mlops_api.domain.models import ApprovalStatus
+    from mlops_api.domain.monitoring import AlarmState, Comparison, Statistic, Unit
     from mlops_api.domain.pipelines import ExecutionStatus, Step
     from mlops_api.domain.training import JobStatus
     from mlops_contracts.transform import ResultFormat
@@ -594,6 +597,121 @@ class ModelMirror(Protocol):
 
     def read(self, reference: str) -> OutsideVersion | None:
         """What it says of the version that an event's reference means; None when that is none of this platform."""
+
+
+# --------------------------------------------------------------------------- metrics
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A series of numbers, and of what: another set of dimensions is another metric, not a part of this one.
+
+    Names and values are 1 to 255 characters of printable ASCII, not all blank; no name begins with a colon, and no
+    dimension is named as the metric is. At most 30 dimensions.
+    """
+
+    name: str
+    dimensions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Point:
+    """`value` is finite; `at` is aware, at most 14 days ago and at most 2 hours ahead. A metric keeps to one unit."""
+
+    metric: Metric
+    value: float
+    unit: "Unit"
+    at: datetime
+
+
+@dataclass(frozen=True)
+class PeriodValue:
+    """The statistic over the period that begins at `at`."""
+
+    at: datetime
+    value: float
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """Watches one metric: in ALARM when at least `datapoints_to_alarm` of the last `evaluation_periods` periods breach
+    the threshold, by the statistic over each.
+
+    `period` in seconds: a multiple of 60, at most a day. All periods together are at most a day, or a week when a
+    period is at least an hour. Periods without data are left out, or breach when `missing_breaches`. `alarm` is its
+    name, 1 to 140 characters of printable ASCII without blanks.
+    """
+
+    alarm: str
+    metric: Metric
+    statistic: "Statistic"
+    comparison: "Comparison"
+    threshold: float
+    period: int
+    evaluation_periods: int = 1
+    datapoints_to_alarm: int = 1
+    missing_breaches: bool = False
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class AlarmStatus:
+    """`since`: when it came into this state; `reason` says why, in a sentence."""
+
+    alarm: Alarm
+    state: "AlarmState"
+    reason: str
+    since: datetime
+
+
+@dataclass(frozen=True)
+class AlarmPage:
+    alarms: Sequence[AlarmStatus]
+    next_token: str | None
+
+
+class MetricSink(Protocol):
+    """Numbers over time, and alarms on them. When an alarm's state changes, an event `CloudWatch Alarm State Change`
+    was handed to the platform.
+
+    Any method raises BadRequest for what the dataclasses rule out, and Unavailable when the store does not answer.
+    """
+
+    def write(self, points: Sequence[Point]) -> None:
+        """Keep at most 1,000 points; they survive the process once this returned. Raises StorageFull.
+
+        A point written twice may count twice. On AWS a point is seen some seconds later.
+        """
+
+    def series(
+        self, metric: Metric, *, start: datetime, end: datetime, period: int, statistic: "Statistic"
+    ) -> Sequence[PeriodValue]:
+        """The statistic over each period from `start` to before `end`, oldest first. Periods begin at multiples of
+        `period` seconds, and the first is the one that `start` lies in. One without points is left out: it is not zero.
+
+        `period`: a multiple of 60, at most a day; of 300 when `start` is over 15 days ago, of 3,600 over 63 days.
+        Raises BadRequest for more than 1,440 periods.
+        """
+
+    def put_alarm(self, alarm: Alarm) -> None:
+        """Make or change an alarm. A new one is INSUFFICIENT_DATA until it was evaluated, at most a few minutes later;
+        putting the same again changes nothing."""
+
+    def delete_alarm(self, alarm: str) -> None:
+        """No error when absent."""
+
+    def alarm(self, alarm: str) -> AlarmStatus:
+        """Raises NotFound.
+
+        Without data it is never OK: once all periods it looks at are empty, it is INSUFFICIENT_DATA, or ALARM when
+        `missing_breaches`. CloudWatch looks a few periods further back than asked before it says so.
+        """
+
+    def alarms(self, *, limit: int = 100, token: str | None = None) -> AlarmPage:
+        """One page of at most `limit` (1..100) alarms, by name. Raises BadRequest for a token this did not give."""
+
+    def alarm_of_event(self, reference: str) -> AlarmStatus | None:
+        """As alarm, for the name in an event; None when it is none of this platform, or is gone."""
 
 
 # --------------------------------------------------------------------------- people outside

@@ -56,6 +56,7 @@ class Settings(BaseModel):
         5 * 24 * 3600, ge=60, description="Longest pipeline execution; then it is TIMED_OUT, and its jobs are stopped."
     )
     second_approver: bool = Field(False, description="Refuse approval by the one who started the training job.")
+    metric_days: int = Field(90, ge=1, le=3650, description="local: how long points of metrics are kept.")
     webhook_url: str = Field("", description="local: where alerts are posted; empty: they go to the log.")
     webhook_secret: SecretStr = Field(SecretStr(""), description="local: signs what is posted there.")
     webhook_loopback: bool = Field(False, description="local: the webhook may be on this machine, and plain http then.")
@@ -78,6 +79,9 @@ class Settings(BaseModel):
     kms_key_id: str | None = Field(None, description="aws: encrypts outputs and volumes; empty: AWS's own keys.")
     network_isolation: bool = Field(True, description="aws: containers reach no network, where SageMaker allows it.")
 
+    metric_namespace: str = Field(
+        "MLOps", pattern=r"^[0-9A-Za-z._/#-]{1,100}$", description="aws: CloudWatch's namespace of all metrics."
+    )
     topic_arn: str = Field("", description="aws: the SNS topic that takes alerts; empty: they go to the log.")
 
     @field_validator("allowed_hosts", "allowed_origins", mode="before")

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from mlops_api.domain.errors import Conflict, NotFound, Unavailable
-from mlops_api.domain.times import rfc3339, utc_now
+from mlops_api.domain.times import Clock, rfc3339, utc_now
 from mlops_api.domain.training import TERMINAL, JobStatus
 from mlops_api.ports import (
     EndpointState,
@@ -54,8 +54,9 @@ def event(kind: str, name: str) -> dict[str, Any]:
 class _Jobs(Generic[Spec]):
     """`starts` counts the jobs that really began; `lost` makes the next starts vanish, as a crash does."""
 
-    def __init__(self, objects: ObjectStore) -> None:
+    def __init__(self, objects: ObjectStore, clock: Clock = utc_now) -> None:
         self.objects = objects
+        self._clock = clock
         self.specs: dict[str, Spec] = {}
         self.states: dict[str, JobState] = {}
         self.starts: Counter[str] = Counter()
@@ -71,7 +72,7 @@ class _Jobs(Generic[Spec]):
                 return
             self.specs[spec.job] = spec
             self.starts[spec.job] += 1
-            self.states[spec.job] = JobState("InProgress", "Starting", started_at=rfc3339(utc_now()))
+            self.states[spec.job] = JobState("InProgress", "Starting", started_at=rfc3339(self._clock()))
 
     def stop(self, job: str) -> None:
         if self._state(job).status not in TERMINAL:
@@ -83,7 +84,7 @@ class _Jobs(Generic[Spec]):
             self.states[job] = replace(self.states[job], **changes)
 
     def end(self, job: str, status: JobStatus, reason: str | None = None) -> None:
-        self.set(job, status=status, secondary_status=status, failure_reason=reason, ended_at=rfc3339(utc_now()))
+        self.set(job, status=status, secondary_status=status, failure_reason=reason, ended_at=rfc3339(self._clock()))
 
     def _state(self, job: str) -> JobState:
         with self._lock:
@@ -95,8 +96,8 @@ class _Jobs(Generic[Spec]):
 class ManualTraining(_Jobs[TrainingSpec]):
     """ports.TrainingRunner"""
 
-    def __init__(self, objects: ObjectStore) -> None:
-        super().__init__(objects)
+    def __init__(self, objects: ObjectStore, clock: Clock = utc_now) -> None:
+        super().__init__(objects, clock)
         self.lines: dict[str, list[str]] = {}
         self.values: dict[str, list[MetricValue]] = {}
 

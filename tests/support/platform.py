@@ -12,9 +12,12 @@ from typing import Any, TypeVar
 
 from fastapi import FastAPI
 
+from mlops_api.adapters.aws.clients import AwsClients
+from mlops_api.adapters.aws.cloudwatch_metrics import CloudWatchMetrics
 from mlops_api.adapters.local.file_objects import MOUNT, FileObjects
 from mlops_api.adapters.local.pipeline import AtOnce, LocalPipelineRunner
 from mlops_api.adapters.local.signing import UrlSigner
+from mlops_api.adapters.local.sqlite_metrics import SqliteMetrics
 from mlops_api.adapters.local.sqlite_records import SqliteRecords
 from mlops_api.adapters.local.storage_app import StorageApp
 from mlops_api.app import create_app
@@ -23,7 +26,7 @@ from mlops_api.domain.datasets import CompletedPart, CompleteUpload, CreateDatas
 from mlops_api.domain.inference import StartBatch, TransformJob
 from mlops_api.domain.models import Approve, ModelVersion
 from mlops_api.domain.training import StartTraining, TrainingJob
-from mlops_api.ports import ModelMirror, RecordStore
+from mlops_api.ports import MetricSink, ModelMirror, RecordStore
 from mlops_api.services.identity import Identity, TokenIdentity
 from mlops_api.services.platform import Platform
 from mlops_api.services.principal import Principal
@@ -83,6 +86,7 @@ class World:
     training: ManualTraining
     transform: ManualTransform
     host: ManualHost
+    metrics: MetricSink
     notifier: ManualNotifier
     pipelines: LocalPipelineRunner
     clock: TestClock = field(default_factory=TestClock)
@@ -163,8 +167,11 @@ class World:
 def world(folder: Path, **settings: Any) -> Iterator[World]:
     """Everything below `folder`; opening it a second time is what a restart does, runners forgotten."""
     clock = TestClock()
-    with closing(SqliteRecords(folder / "records.sqlite3", now=lambda: clock().timestamp())) as records:
-        yield world_of(folder, records, clock, **settings)
+    with (
+        closing(SqliteRecords(folder / "records.sqlite3", now=lambda: clock().timestamp())) as records,
+        closing(SqliteMetrics(folder / "metrics.sqlite3", keep=timedelta(days=90), clock=clock)) as metrics,
+    ):
+        yield world_of(folder, records, clock, metrics=metrics, **settings)
 
 
 def world_of(
@@ -173,17 +180,19 @@ def world_of(
     clock: TestClock,
     identity: Identity | None = None,
     mirror: ModelMirror | None = None,
+    metrics: MetricSink | None = None,
     **settings: Any,
 ) -> World:
-    """A platform over these records, its files below `folder`."""
+    """A platform over these records, its files below `folder`. `metrics` None: points go to a log nobody reads."""
     signer = UrlSigner(b"a secret of this test", clock=clock)
     objects = FileObjects(folder / "store", signer, lambda: f"http://{HOST}", part_size=1 << 10, clock=clock)
-    runners = ManualProcessing(objects), ManualTraining(objects), ManualTransform(objects), ManualHost()
+    runners = ManualProcessing(objects), ManualTraining(objects, clock), ManualTransform(objects), ManualHost()
+    metrics = metrics or CloudWatchMetrics(AwsClients(), "MLOps", out=_ignore, clock=clock)
     notifier = ManualNotifier()
     chosen = Settings(user="ann", data_dir=folder, **settings)
     pipelines = LocalPipelineRunner(records, AtOnce(), clock, seconds=chosen.pipeline_seconds)
     platform = build(
-        Adapters(records, objects, *runners, notifier, pipelines, most_instances=1, mirror=mirror),
+        Adapters(records, objects, *runners, metrics, notifier, pipelines, most_instances=1, mirror=mirror),
         chosen,
         identity=identity or TokenIdentity(ANN.name, TOKEN),
         allowed_hosts=frozenset({"127.0.0.1", "localhost", "[::1]"}),
@@ -191,7 +200,11 @@ def world_of(
         mounts={MOUNT: StorageApp(objects, signer)},
     )
     pipelines.attach(Tasks(platform).run, lambda told: platform.events.handle(told) and None)
-    return World(platform, chosen, records, objects, *runners, notifier, pipelines, clock=clock)
+    return World(platform, chosen, records, objects, *runners, metrics, notifier, pipelines, clock=clock)
+
+
+def _ignore(_: str) -> None:
+    return None
 
 
 def at_once(*actions: Callable[[], T]) -> list[T | BaseException]:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from mlops_api.domain.base import Answer
+from mlops_api.domain.base import Answer, Page
 
 Severity = Literal["info", "warning", "error"]
 DeliveryStatus = Literal["Pending", "Delivered", "Failed"]
@@ -38,3 +38,7 @@ class Alert(Answer):
     delivery: DeliveryStatus = "Pending"
     attempts: list[DeliveryAttempt] = Field(default_factory=list)
     next_attempt_at: str | None = None
+
+
+class AlertPage(Page):
+    alerts: list[Alert]

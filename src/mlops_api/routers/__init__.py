@@ -10,6 +10,7 @@ ROUTERS = {
     "models": ("models",),
     "inference": ("inference",),
     "dashboard": ("dashboard",),
+    "monitoring": ("monitoring",),
     "health": ("health",),
     **dict.fromkeys(("", "ui", "docs", "favicon.ico"), ("pages",)),
 }

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from itertools import takewhile
 
-from mlops_api.domain.alerts import Alert, DeliveryAttempt, DeliveryStatus
+from mlops_api.domain.alerts import Alert, AlertPage, DeliveryAttempt, DeliveryStatus
 from mlops_api.domain.errors import AlreadyExists, PlatformError, RevisionMismatch
 from mlops_api.domain.times import Clock, rfc3339
 from mlops_api.ports import Index, Notice, Notifier, Place, Put, RecordStore
@@ -86,6 +86,12 @@ class AlertService:
     def get(self, key: str) -> Alert:
         """Raises NotFound."""
         return self._alerts.get(key).value
+
+    def page(self, *, delivery: DeliveryStatus | None, limit: int, token: str | None) -> AlertPage:
+        """Newest first; of one delivery status by the time at which it is due or was told."""
+        index: Index = "status" if delivery else "all"
+        page = self._alerts.page(index, f"{ALERTS}/{delivery}" if delivery else ALERTS, limit=limit, token=token)
+        return AlertPage(alerts=list(page.values), next_token=page.next_token)
 
     # ---- one attempt
 

@@ -9,6 +9,7 @@ from functools import reduce
 from operator import getitem
 from typing import Any
 
+from mlops_api.services.alarms import AlarmService
 from mlops_api.services.batch import BatchService
 from mlops_api.services.datasets import DatasetService
 from mlops_api.services.endpoints import EndpointService
@@ -27,6 +28,7 @@ class EventHandler:
         endpoints: EndpointService,
         batch: BatchService,
         registry: RegistryService,
+        alarms: AlarmService,
         inbox: Inbox,
         pipelines: PipelineService,
     ) -> None:
@@ -52,6 +54,7 @@ class EventHandler:
                 registry.on_package_change,
             ),
             ("aws.states", "Step Functions Execution Status Change"): (["name"], pipelines.on_execution_change),
+            ("aws.cloudwatch", "CloudWatch Alarm State Change"): (["alarmName"], alarms.on_alarm_change),
             ("aws.s3", "Object Created"): (["object", "key"], self._on_created),
         }
         """By source and detail-type: where in `detail` the name stands, and who takes it."""

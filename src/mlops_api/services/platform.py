@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mlops_api.domain.times import Clock, utc_now
 from mlops_api.ports import (
     EndpointHost,
+    MetricSink,
     ModelMirror,
     Notifier,
     ObjectStore,
@@ -27,6 +28,7 @@ from mlops_api.services.repair import each
 
 if TYPE_CHECKING:
     from mlops_api.services.activity import ActivityLog
+    from mlops_api.services.alarms import AlarmService
     from mlops_api.services.alerts import AlertService
     from mlops_api.services.batch import BatchService
     from mlops_api.services.contracts import ContractService
@@ -56,6 +58,7 @@ class Adapters:
     training: TrainingRunner
     transform: TransformRunner
     hosting: EndpointHost
+    metrics: MetricSink
     notifier: Notifier
     pipelines: PipelineRunner
     most_instances: int
@@ -139,14 +142,16 @@ class Platform:
 
     @once
     def training(self) -> "TrainingService":
+        from mlops_api.services.measurements import Measurements
         from mlops_api.services.training import TrainingService
         from mlops_api.services.training_reports import TrainingReports
 
+        measurements = Measurements(self._adapters.metrics)
         return TrainingService(
             runner=self._adapters.training,
             datasets=self.datasets,
             registry=self.registry,
-            reports=TrainingReports(activity=self.activity, alerts=self.alerts),
+            reports=TrainingReports(activity=self.activity, alerts=self.alerts, measurements=measurements),
             most_instances=self._adapters.most_instances,
             **self._writing,
         )
@@ -260,6 +265,12 @@ class Platform:
         return AlertService(records=self.records, notifier=self._adapters.notifier, clock=self._clock)
 
     @once
+    def alarms(self) -> "AlarmService":
+        from mlops_api.services.alarms import AlarmService
+
+        return AlarmService(metrics=self._adapters.metrics, alerts=self.alerts)
+
+    @once
     def events(self) -> "EventHandler":
         from mlops_api.services.events import EventHandler
 
@@ -271,6 +282,7 @@ class Platform:
             registry=self.registry,
             inbox=self.inbox,
             pipelines=self.pipelines,
+            alarms=self.alarms,
         )
 
     # ---- what services share

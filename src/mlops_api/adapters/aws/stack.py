@@ -12,6 +12,7 @@ from mlops_api.adapters.aws.clients import AwsClients
 from mlops_api.adapters.aws.dynamodb_records import DynamoRecords
 from mlops_api.ports import (
     EndpointHost,
+    MetricSink,
     ModelMirror,
     Notifier,
     ObjectStore,
@@ -24,10 +25,19 @@ from mlops_api.ports import (
 class AwsStack:
     """`sagemaker`: the members of AwsSageMaker, the bucket among them. `topic_arn` empty: alerts go to the log."""
 
-    def __init__(self, region: str | None, table: str, sagemaker: Mapping[str, Any], *, topic_arn: str = "") -> None:
+    def __init__(
+        self,
+        region: str | None,
+        table: str,
+        sagemaker: Mapping[str, Any],
+        *,
+        topic_arn: str = "",
+        metric_namespace: str = "MLOps",
+    ) -> None:
         self.clients = AwsClients(region)
         self._sagemaker = sagemaker
         self._topic_arn = topic_arn
+        self._metric_namespace = metric_namespace
         self.records = DynamoRecords(self.clients.dynamodb, table)
         self.objects = cast(ObjectStore, Later(self._objects))
         self.processing = cast(ProcessingRunner, Later(self._processing))
@@ -35,6 +45,7 @@ class AwsStack:
         self.transform = cast(TransformRunner, Later(self._transform))
         self.hosting = cast(EndpointHost, Later(self._hosting))
         self.mirror = cast(ModelMirror, Later(self._mirror))
+        self.metrics = cast(MetricSink, Later(self._metrics))
         self.notifier = cast(Notifier, Later(self._notifier))
 
     def _objects(self) -> ObjectStore:
@@ -66,6 +77,11 @@ class AwsStack:
         from mlops_api.adapters.aws.model_packages import ModelPackages
 
         return ModelPackages(self.clients, self._config())
+
+    def _metrics(self) -> MetricSink:
+        from mlops_api.adapters.aws.cloudwatch_metrics import CloudWatchMetrics
+
+        return CloudWatchMetrics(self.clients, self._metric_namespace)
 
     def _notifier(self) -> Notifier:
         from mlops_api.adapters.aws.sns_notifier import SnsNotifier

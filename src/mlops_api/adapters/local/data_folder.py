@@ -2,6 +2,7 @@
 
 lock              held while a server runs; holds its process id
 records.sqlite3   RecordStore
+metrics.sqlite3   MetricSink
 objects/          ObjectStore
 jobs/ endpoints/  runners and model servers
 secret            signs URLs                                    mode 0600
@@ -62,6 +63,10 @@ class DataFolder:
     @property
     def records(self) -> Path:
         return self.path / "records.sqlite3"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.sqlite3"
 
     @property
     def objects(self) -> Path:

@@ -5,8 +5,9 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from mlops_api.domain.times import parse_rfc3339
-from mlops_api.ports import HostStatus, JobState
+from mlops_api.domain.monitoring import AlarmState
+from mlops_api.domain.times import parse_rfc3339, rfc3339
+from mlops_api.ports import AlarmStatus, HostStatus, JobState
 
 _NAMESPACE = uuid.UUID("8f5f6f0e-6e7c-5a3e-9d36-0b6d9c8a1d11")
 _ACCOUNT = "000000000000"
@@ -65,6 +66,19 @@ def execution_event(execution: str, status: str, started_at: str, ended_at: str 
     }
     event = _event("Step Functions Execution Status Change", "execution", execution, status, ended_at, detail)
     return event | {"source": "aws.states", "resources": [detail["executionArn"]]}
+
+
+def alarm_event(status: AlarmStatus, before: AlarmState) -> dict[str, Any]:
+    """`CloudWatch Alarm State Change`."""
+    name, at = status.alarm.alarm, rfc3339(status.since)
+    detail = {
+        "alarmName": name,
+        "state": {"value": status.state, "reason": status.reason, "timestamp": at},
+        "previousState": {"value": before},
+        "configuration": {"description": status.alarm.description},
+    }
+    event = _event("CloudWatch Alarm State Change", "alarm", name, status.state, at, detail)
+    return event | {"source": "aws.cloudwatch", "resources": [f"arn:aws:cloudwatch:{_REGION}:{_ACCOUNT}:alarm:{name}"]}
 
 
 def epoch_milliseconds(moment: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops_api.adapters.local.durable import make_folder, storage_full, sync_folder
-from mlops_api.adapters.local.sqlite_schema import prepare
+from mlops_api.adapters.local.sqlite_schema import Schema
 from mlops_api.domain.errors import BadRequest, Conflict, PlatformError, Unavailable
 
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
@@ -25,28 +25,32 @@ _STATEMENTS_KEPT = 256
 
 
 @contextmanager
-def translated(*, writing: bool) -> Iterator[None]:
-    """SQLite's errors in the platform's words; unknown ones pass untouched."""
+def translated(subject: str, *, writing: bool) -> Iterator[None]:
+    """SQLite's errors in the platform's words; unknown ones pass untouched. `subject`: what the file holds."""
     try:
         yield
     except UnicodeEncodeError as error:
         raise BadRequest("A name with half a surrogate pair is not valid Unicode; no record has it.") from error
     except sqlite3.Error as error:
-        known = _translation(error, writing=writing)
+        known = _translation(error, subject, writing=writing)
         if known is None:
             raise
         raise known from error
 
 
-def _translation(error: sqlite3.Error, *, writing: bool) -> PlatformError | None:
+def _translation(error: sqlite3.Error, subject: str, *, writing: bool) -> PlatformError | None:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in _BUSY:
-        return Unavailable("The record store is busy. Nothing was changed; try again in a moment.", retry_after=1)
+        return _busy(subject)
     if writing and code in _FULL:
-        return storage_full("the record")
+        return storage_full(f"the {subject}")
     if code == sqlite3.SQLITE_NOTADB:
-        return Conflict("The records file in this data folder is not a SQLite database. Choose another data folder.")
+        return Conflict(f"The {subject} file in this data folder is not a SQLite database. Choose another data folder.")
     return None
+
+
+def _busy(subject: str) -> Unavailable:
+    return Unavailable(f"The store of {subject} is busy. Nothing was changed; try again in a moment.", retry_after=1)
 
 
 class Connections:
@@ -55,20 +59,21 @@ class Connections:
     `busy_seconds` bounds how long a write waits, for its turn in this process and for other processes together.
     """
 
-    def __init__(self, path: Path, *, busy_seconds: float) -> None:
+    def __init__(self, path: Path, schema: Schema, *, busy_seconds: float) -> None:
         self._path = path
+        self._schema = schema
         self._busy_seconds = busy_seconds
         self._turn = threading.Lock()
         self._idle: deque[sqlite3.Connection] = deque()
         self._closed = False
         make_folder(path.parent)
-        with translated(writing=True):
+        with translated(self._schema.subject, writing=True):
             self._writer = self._open_writer()
             self._idle.append(self._open_reader())
 
     def read(self, statement: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
         """All rows of one SELECT, of one moment. Raises Unavailable."""
-        with translated(writing=False), self._reader() as connection:
+        with translated(self._schema.subject, writing=False), self._reader() as connection:
             return connection.execute(statement, values).fetchall()
 
     @contextmanager
@@ -79,9 +84,9 @@ class Connections:
         """
         deadline = time.monotonic() + self._busy_seconds
         if not self._turn.acquire(timeout=self._busy_seconds):
-            raise Unavailable("The record store is busy. Nothing was changed; try again in a moment.", retry_after=1)
+            raise _busy(self._schema.subject)
         try:
-            with translated(writing=True), self._committed(deadline):
+            with translated(self._schema.subject, writing=True), self._committed(deadline):
                 yield self._writer
         finally:
             self._turn.release()
@@ -130,7 +135,7 @@ class Connections:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise Unavailable("The record store is closed: the server is stopping.", retry_after=5)
+            raise Unavailable(f"The store of {self._schema.subject} is closed: the server is stopping.", retry_after=5)
 
     def _open_writer(self) -> sqlite3.Connection:
         # SQLite gives its side files the mode of this one.
@@ -139,7 +144,7 @@ class Connections:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"PRAGMA journal_size_limit = {_WAL_KEPT_BYTES}")
-        prepare(connection)
+        self._schema.prepare(connection)
         sync_folder(self._path.parent)
         return connection
 

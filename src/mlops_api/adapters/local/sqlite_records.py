@@ -11,6 +11,7 @@ import orjson
 
 from mlops_api.adapters.local.sqlite_connections import Connections
 from mlops_api.adapters.local.sqlite_pages import count_statement, next_token, page_statement
+from mlops_api.adapters.local.sqlite_schema import RECORDS
 from mlops_api.adapters.local.sqlite_writes import Transaction
 from mlops_api.adapters.record_rules import check_get_many, check_page, check_writes, encode_writes
 from mlops_api.domain.errors import NotFound, Unavailable
@@ -39,7 +40,7 @@ class SqliteRecords:
         """Raises Conflict when the file was written by another version of this program, or is something else."""
         self._path = path
         self._now = now
-        self._connections = Connections(path, busy_seconds=busy_seconds)
+        self._connections = Connections(path, RECORDS, busy_seconds=busy_seconds)
 
     def get(self, kind: str, key: str) -> Record:
         rows = self._select(_LIVE, (self._epoch(), kind, key))

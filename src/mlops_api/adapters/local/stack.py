@@ -1,6 +1,7 @@
 """All local adapters over one data folder, wired and started together."""
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from mlops_api.adapters.local.data_folder import DataFolder
@@ -13,6 +14,7 @@ from mlops_api.adapters.local.pipeline import WORKERS, LocalPipelineRunner, Task
 from mlops_api.adapters.local.processing import LocalProcessingRunner
 from mlops_api.adapters.local.schedule import Schedule
 from mlops_api.adapters.local.signing import UrlSigner
+from mlops_api.adapters.local.sqlite_metrics import SqliteMetrics
 from mlops_api.adapters.local.sqlite_records import SqliteRecords
 from mlops_api.adapters.local.storage_app import StorageApp
 from mlops_api.adapters.local.training import LocalTrainingRunner
@@ -22,6 +24,8 @@ from mlops_api.domain.times import utc_now
 from mlops_api.ports import StateChange
 
 _CHORE_SECONDS = 60.0
+_ALARM_SECONDS = 60.0
+"""CloudWatch looks once a minute too."""
 
 
 class LocalStack:
@@ -35,11 +39,13 @@ class LocalStack:
         training_slots: int | None,
         stop_grace_seconds: float,
         pipeline_seconds: int,
+        metric_days: int,
         adopt: bool,
     ) -> None:
         self._tell: StateChange | None = None
         signer = UrlSigner(folder.secret)
         self.records = SqliteRecords(folder.records)
+        self.metrics = SqliteMetrics(folder.metrics, keep=timedelta(days=metric_days))
         self.objects = FileObjects(folder.objects, signer, lambda: url)
         self.storage_app = StorageApp(self.objects, signer)
         self._forks = ForkServer(folder.path / "forkserver.log")
@@ -57,7 +63,7 @@ class LocalStack:
         self._adopt = adopt
         self._workers = Watcher("pipelines", WORKERS)
         self.pipelines = LocalPipelineRunner(self.records, self._workers, utc_now, seconds=pipeline_seconds)
-        self._schedule: Schedule | None = None
+        self._schedules: list[Schedule] = []
 
     def start(self, *, tell: StateChange, task: Task, chore: Callable[[], object]) -> None:
         """Take over what a killed server left. `task`: of pipelines; `chore` runs now and on a schedule."""
@@ -66,8 +72,12 @@ class LocalStack:
         self._forks.start()
         self._engine.start()
         self.hosting.start()
-        self._schedule = Schedule("chore", _CHORE_SECONDS, lambda: self._tidy(chore))
-        self._schedule.start()
+        self._schedules = [
+            Schedule("chore", _CHORE_SECONDS, lambda: self._tidy(chore)),
+            Schedule("alarms", _ALARM_SECONDS, lambda: self.metrics.evaluate(tell)),
+        ]
+        for schedule in self._schedules:
+            schedule.start()
 
     def _tidy(self, chore: Callable[[], object]) -> None:
         if self._adopt:
@@ -75,12 +85,13 @@ class LocalStack:
         chore()
 
     def close(self) -> None:
-        if self._schedule is not None:
-            self._schedule.close()
+        for schedule in self._schedules:
+            schedule.close()
         self._workers.close()
         self.hosting.close()
         self._engine.close()
         self._forks.close()
+        self.metrics.close()
         self.records.close()
 
     def _deliver(self, event: Mapping[str, Any]) -> None:

@@ -150,5 +150,6 @@ class TestFailedTraining:
         w.trained()
         job = w.start("flights:1").job
         w.platform.training.stop(ANN, job)
+        w.training.end(job, "Stopped")
         w.tell("training", job)
         assert w.notifier.taken == []
