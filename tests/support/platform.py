@@ -2,7 +2,7 @@
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -25,6 +25,7 @@ from mlops_api.bootstrap import Adapters, build
 from mlops_api.domain.datasets import CompletedPart, CompleteUpload, CreateDataset, CreatedDataset, DatasetVersion
 from mlops_api.domain.inference import StartBatch, TransformJob
 from mlops_api.domain.models import Approve, ModelVersion
+from mlops_api.domain.pipelines import DatasetRecipe, Execution, Recipe
 from mlops_api.domain.training import StartTraining, TrainingJob
 from mlops_api.ports import MetricSink, ModelMirror, RecordStore
 from mlops_api.services.identity import Identity, TokenIdentity
@@ -130,6 +131,26 @@ class World:
         self.processing.complete(job, a_report(columns), a_profile(columns), a_preview(columns))
         self.tell("processing", job)
         return self.platform.datasets.get(version)
+
+    # ---- pipelines
+
+    def recipe(self, name: str = "flights", **changes: Any) -> DatasetRecipe:
+        recipe = Recipe.model_validate({"target": "late"} | changes)
+        return self.platform.pipelines.recipes.put(ANN, name, recipe)
+
+    def execution(self, name: str = "flights-v1") -> Execution:
+        return self.platform.pipelines.get(name)
+
+    def candidates_end(self, execution: str, auc: Mapping[str, float], **evaluation: Any) -> Execution:
+        """Each candidate that runs is Completed with its algorithm's auc, or Failed when that has none."""
+        for candidate in self.execution(execution).candidates:
+            if candidate.algorithm in auc:
+                manifest = a_manifest(algorithm=candidate.algorithm, metrics={"auc": auc[candidate.algorithm]})
+                self.training.complete(candidate.job, manifest, an_evaluation(manifest, **evaluation))
+            else:
+                self.training.end(candidate.job, "Failed", "diverged")
+            self.tell("training", candidate.job)
+        return self.execution(execution)
 
     # ---- training
 

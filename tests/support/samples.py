@@ -15,6 +15,7 @@ from mlops_api.domain.models import (
     ModelVersion,
     SchemaDifference,
 )
+from mlops_api.domain.pipelines import Candidate, DatasetRecipe, Execution, GateVerdict, Recipe, Step
 from mlops_api.domain.training import TrainingJob
 from mlops_contracts.bundle import Feature
 from mlops_contracts.comparison import ColumnDifference, DatasetDifference
@@ -136,6 +137,23 @@ def comparison() -> Comparison:
         parameters=[Difference(name="max_depth", left=6, right=3)],
         schema_changes=[SchemaDifference(feature="origin", change="added", breaking=True, detail="required")],
     )  # fmt: skip
+
+
+def recipe() -> DatasetRecipe:
+    return DatasetRecipe(dataset="flights", revision=1, recipe=Recipe(target="late"), updated_at=NOW, updated_by="ann")
+
+
+def execution(status: str = "SUCCEEDED", **fields: object) -> Execution:
+    step = Step(name="CheckQuality", status="SUCCEEDED", entered_at=NOW, exited_at=NOW, output={"rows": 100})
+    candidate = Candidate(
+        job="flights-v1-xgboost-1", algorithm="xgboost", status="Completed", model_version="flights:1"
+    )
+    verdict = GateVerdict(metric="auc", candidate="flights:1", candidate_value=0.7, margin=0.0, passed=True)
+    known = {
+        "execution": "flights-v1", "dataset": "flights:1", "status": status, "created_at": NOW, "created_by": "ann",
+        "steps": [step], "candidates": [candidate], "comparison": verdict, "recipe": Recipe(target="late"),
+    }  # fmt: skip
+    return Execution.model_validate(known | fields)
 
 
 def endpoint(status: str = "InService", **fields: object) -> Endpoint:

@@ -11,14 +11,28 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from mlops_api.cli import batch, contract, data, doctor, endpoints, models, predict, server, stats, train
+from mlops_api.cli import (
+    batch,
+    contract,
+    data,
+    doctor,
+    endpoints,
+    models,
+    pipelines,
+    predict,
+    recipe,
+    server,
+    stats,
+    train,
+)
 from mlops_api.cli.command import Group
 from mlops_api.cli.errors import EXIT_CODES, FAILURE, USAGE
 from mlops_api.cli.output import envelope
 
 ROOT = Group("", "Train, register, approve, serve and watch models: on this machine or on AWS.")
 data.GROUP.app.add_typer(contract.GROUP.app)
-for group in (data.GROUP, train.GROUP, models.GROUP, batch.GROUP, endpoints.GROUP):
+data.GROUP.app.add_typer(recipe.GROUP.app)
+for group in (data.GROUP, pipelines.GROUP, train.GROUP, models.GROUP, batch.GROUP, endpoints.GROUP):
     ROOT.app.add_typer(group.app)
 for module in (server, predict, stats, doctor):
     module.add_to(ROOT)

@@ -33,11 +33,11 @@ def parameters(pairs: list[str]) -> dict[str, Any]:
         name, separator, text = pair.partition("=")
         if not (name and separator):
             raise UsageProblem(f"--param {pair!r}: write name=value, such as --param max_depth=6")
-        found[name] = _value(text)
+        found[name] = json_or_text(text)
     return found
 
 
-def _value(text: str) -> Any:
+def json_or_text(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:

@@ -16,6 +16,7 @@ from mlops_api.client.effects import Flow
 from mlops_api.client.inference import Inference
 from mlops_api.client.location import Location, locate
 from mlops_api.client.models import Models
+from mlops_api.client.pipelines import Pipelines
 from mlops_api.client.resource import M, Resource, operation
 from mlops_api.client.retry import RetryPolicy
 from mlops_api.client.system import read_health
@@ -36,6 +37,7 @@ class _Platform(Resource[M], Generic[M]):
         self.models: Models[M] = Models(driver)
         self.inference: Inference[M] = Inference(driver)
         self.batch: Batch[M] = Batch(driver)
+        self.pipelines: Pipelines[M] = Pipelines(driver)
         self.dashboard: Dashboard[M] = Dashboard(driver)
 
     def __repr__(self) -> str:

@@ -14,6 +14,7 @@ from mlops_api.client.sources import Table, open_source
 from mlops_api.domain.contracts import ContractPage, ContractVersion, DatasetContract
 from mlops_api.domain.datasets import DatasetPage, DatasetStatus, DatasetSummary, DatasetVersion
 from mlops_api.domain.models import DownloadUrl
+from mlops_api.domain.pipelines import DatasetRecipe, Recipe
 from mlops_contracts.comparison import DatasetDifference
 from mlops_contracts.data_contract import DataContract
 from mlops_contracts.dataset import Preview, Profile, Quality
@@ -142,6 +143,27 @@ class Datasets(Resource[M]):
     def delete_contract(self, name: str, *, revision: int | None = None) -> Flow[None]:
         """Hold later versions to none. Raises NotFound when none is in force, Conflict as set_contract."""
         return calls.delete(calls.path("datasets", name, "contract"), revision=revision)
+
+    @operation
+    def recipe(self, name: str) -> Flow[DatasetRecipe]:
+        """How new versions of dataset `name` are trained. Raises NotFound when they are not."""
+        return calls.get(calls.path("datasets", name, "recipe"), DatasetRecipe)
+
+    @operation
+    def set_recipe(
+        self, name: str, recipe: Recipe | Mapping[str, Any], *, revision: int | None = None
+    ) -> Flow[DatasetRecipe]:
+        """Train every new version of dataset `name` by this recipe, such as {"target": "late"}.
+
+        `revision` as in set_contract. Raises Validation naming the field, Conflict when the revision is another.
+        """
+        body = recipe if isinstance(recipe, Recipe) else calls.checked(Recipe, recipe)
+        return calls.write("PUT", calls.path("datasets", name, "recipe"), DatasetRecipe, body, revision=revision)
+
+    @operation
+    def delete_recipe(self, name: str, *, revision: int | None = None) -> Flow[None]:
+        """New versions are validated only. Raises NotFound when there is none, Conflict as set_recipe."""
+        return calls.delete(calls.path("datasets", name, "recipe"), revision=revision)
 
 
 def _get(version: str) -> Flow[DatasetVersion]:
