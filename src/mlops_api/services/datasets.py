@@ -175,10 +175,11 @@ class DatasetService:
         entry = self._activity.entry(by, "dataset.complete", version, path=f"/datasets/{version}")
         execution = self._pipelines.plan(by, dataset)
         try:
-            self._records.write([self._datasets.to_put(stored.with_value(dataset)), execution, entry])
+            put = self._datasets.to_put(stored.with_value(dataset))
+            self._records.write([put, self._pipelines.put(execution), entry])
         except RevisionMismatch:
             return _summary(self._get(version).value)
-        begin(lambda: self._pipelines.launch(execution.record.key), version)
+        begin(lambda: self._pipelines.launch(execution), version)
         return _summary(dataset)
 
     def _assemble(self, dataset: StoredDataset, parts: list[tuple[int, str]]) -> None:

@@ -69,18 +69,20 @@ class PipelineLaunch:
         self._clock = clock
         self._executions = execution_collection(records)
 
-    def plan(self, by: Principal, dataset: StoredDataset, execution: str | None = None) -> Put:
-        """The write that records an execution to come; `launch` after it was written."""
-        new = StoredExecution(
+    def plan(self, by: Principal, dataset: StoredDataset, execution: str | None = None) -> StoredExecution:
+        """An execution to come: `put` records it, `launch` begins it after that."""
+        return StoredExecution(
             execution=execution or automatic_execution(dataset.name, dataset.number),
             dataset=dataset.version,
             status="RUNNING",
             created_at=rfc3339(self._clock()),
             created_by=by.name,
         )
-        return self._executions.to_put(Stored(new, 0))
 
-    def launch(self, execution: str) -> None:
+    def put(self, planned: StoredExecution) -> Put:
+        return self._executions.to_put(Stored(planned, 0))
+
+    def launch(self, recorded: StoredExecution) -> None:
         """Ask the runner for what is recorded; harmless when repeated."""
-        recorded = self._executions.get(execution).value
-        self._runner.start(execution, {"execution": execution, "dataset": recorded.dataset})
+        name = recorded.execution
+        self._runner.start(name, {"execution": name, "dataset": recorded.dataset})

@@ -4,9 +4,13 @@ The record is written first, then the runner is asked to start; both are idempot
 crash between them is made good by `reconcile`. What an execution's steps do: pipeline_steps.
 """
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import BaseModel
 
 from mlops_api.domain.errors import Conflict, NotFound
+from mlops_api.domain.names import parse_version
 from mlops_api.domain.pipelines import (
     ALWAYS,
     ENDED,
@@ -23,23 +27,30 @@ from mlops_api.domain.pipelines import (
     check_action,
     later_execution,
 )
-from mlops_api.ports import Index, PipelineRunner, PipelineState, RecordStore
+from mlops_api.ports import Index, PipelineRunner, PipelineState, Place, RecordStore
 from mlops_api.services.activity import ActivityLog
-from mlops_api.services.collection import Stored
+from mlops_api.services.collection import Collection, Stored
 from mlops_api.services.contention import until_unbeaten
 from mlops_api.services.dataset_records import StoredDataset
-from mlops_api.services.datasets import DatasetService
+from mlops_api.services.datasets import DatasetService, check_ready
+from mlops_api.services.found import Found
 from mlops_api.services.idempotency import Idempotency, IdempotentCall
 from mlops_api.services.pipeline_records import EXECUTIONS, PipelineLaunch, StoredExecution, execution_collection
 from mlops_api.services.pipeline_steps import PipelineSteps
 from mlops_api.services.principal import PLATFORM, Principal
 from mlops_api.services.recipes import RecipeService
 from mlops_api.services.repair import begin, each
-from mlops_api.services.sequences import Sequences
-from mlops_api.services.training_records import job_collection
+from mlops_api.services.training_records import StoredJob, job_collection
 
 _ANEW = frozenset({"DatasetRejected", "NoCandidate"})
 """Errors that a retry would meet again."""
+
+
+class VersionRuns(BaseModel):
+    """`last`: the number of a version's last execution; that of its upload is 1."""
+
+    dataset: str
+    last: int = 1
 
 
 class PipelineService:
@@ -65,23 +76,24 @@ class PipelineService:
         self._idempotency = idempotency
         self._executions = execution_collection(records)
         self._jobs = job_collection(records)
-        self._sequences = Sequences(records, "pipeline-number")
+        self._runs = Collection(
+            records, "pipeline-number", VersionRuns, what="execution of", key=lambda runs: runs.dataset, places=_nowhere
+        )
 
     # ---- reading
 
     def get(self, execution: str) -> Execution:
         """With its steps, those to come too while it runs. Raises NotFound."""
         stored = self._executions.get(execution).value
+        return self._shown(stored, self._jobs.find_many([candidate.job for candidate in stored.candidates]))
+
+    def _shown(self, stored: StoredExecution, jobs: Mapping[str, StoredJob]) -> Execution:
         try:
-            state = self._runner.describe(execution)
+            state = self._runner.describe(stored.execution)
         except NotFound:  # recorded, not begun yet: reconcile begins it
             state = PipelineState("RUNNING", stored.created_at)
-        values = stored.model_dump() | {"candidates": self._live(stored.candidates)}
-        return Execution(**(values | {"steps": _timeline(state)}))
-
-    def _live(self, candidates: list[Candidate]) -> list[Candidate]:
-        jobs = self._jobs.find_many([candidate.job for candidate in candidates]) if candidates else {}
-        return [_with_job(candidate, jobs.get(candidate.job)) for candidate in candidates]
+        candidates = [_with_job(candidate, jobs.get(candidate.job)) for candidate in stored.candidates]
+        return Execution(**(stored.model_dump() | {"candidates": candidates, "steps": _timeline(state)}))
 
     def page(
         self, *, dataset: str | None, status: ExecutionStatus | None, limit: int, token: str | None
@@ -99,36 +111,44 @@ class PipelineService:
         Raises NotFound without a recipe, Conflict for a version that is not Ready or in an execution that runs.
         """
         call = self._idempotency.call(by, "start-pipeline", idempotency_key, request.model_dump_json())
-        execution = call.once(lambda: self._start_once(by, request, call), what=request.dataset)
-        begin(lambda: self._launch.launch(execution), execution)
-        return self.get(execution)
+        return call.once(lambda: self._start_once(by, request, call), what=request.dataset)
 
-    def _start_once(self, by: Principal, request: StartPipeline, call: IdempotentCall) -> str:
-        dataset = self._datasets.ready(request.dataset).value
-        self.recipes.get(dataset.name)
-        self._check_idle(dataset)
-        count, take_number = self._sequences.next(dataset.version)
-        execution = later_execution(dataset.name, dataset.number, count + 1)
-        put = self._launch.plan(by, dataset, execution)
-        entry = self._activity.entry(by, "pipeline.start", execution, path=f"/pipelines/{execution}")
-        self._records.write([put, take_number, entry, *call.writes(execution)])
-        return execution
+    def _start_once(self, by: Principal, request: StartPipeline, call: IdempotentCall) -> Execution:
+        resolver = self._datasets.resolver
+        table = parse_version(request.dataset, what="dataset version")
+        read = Found.read(self._records, [*call.names, resolver.first(table), self.recipes.name_of(table.name)])
+        earlier = call.earlier_result(read)
+        if earlier is not None:
+            return self.get(earlier)
+        read = read.and_also([target := resolver.target(read, table), self._runs.name_of(target[1])])
+        dataset = resolver.version_in(read, table).value
+        check_ready(dataset)
+        self.recipes.in_(read, dataset.name)
+        runs = read.find(self._runs, dataset.version) or Stored(VersionRuns(dataset=dataset.version), 0)
+        self._check_idle(dataset, runs.value)
+        planned = self._launch.plan(by, dataset, later_execution(dataset.name, dataset.number, runs.value.last + 1))
+        entry = self._activity.entry(by, "pipeline.start", planned.execution, path=f"/pipelines/{planned.execution}")
+        taken = self._runs.to_put(runs.with_value(runs.value.model_copy(update={"last": runs.value.last + 1})))
+        self._records.write([self._launch.put(planned), taken, entry, *call.writes(planned.execution)])
+        begin(lambda: self._launch.launch(planned), planned.execution)
+        return self._shown(planned, {})
 
-    def _check_idle(self, dataset: StoredDataset) -> None:
-        for running in self._executions.every("group_status", f"{EXECUTIONS}/{dataset.name}/RUNNING"):
-            if running.dataset == dataset.version:
-                raise Conflict(
-                    f"{running.execution} works on {dataset.version} already. Follow it: "
-                    f"mlops pipelines watch {running.execution}",
-                    status_now="RUNNING",
-                )
+    def _check_idle(self, dataset: StoredDataset, runs: VersionRuns) -> None:
+        """One at a time of a version: the last one has to have ended."""
+        last = _last_execution(dataset, runs)
+        found = self._executions.find(last)
+        if found is not None and found.value.status == "RUNNING":
+            raise Conflict(
+                f"{last} works on {dataset.version} already. Follow it: mlops pipelines watch {last}",
+                status_now="RUNNING",
+            )
 
     # ---- stop and retry
 
     def stop(self, by: Principal, execution: str) -> Execution:
         """End it and the jobs it has under way. Raises Conflict when it has ended, saying what is possible."""
-        self._check(execution, "stop")
-        self._launch.launch(execution)  # so that one whose start was lost in a crash can be stopped
+        found = self._check(execution, "stop")
+        self._launch.launch(found.value)  # so that one whose start was lost in a crash can be stopped
         self._runner.stop(execution, f"Stopped by {by.name}.")
         self._note(by, "pipeline.stop", execution)
         self.on_execution_change(execution)
@@ -197,7 +217,7 @@ class PipelineService:
         each(self._datasets.validation.under_way(), self._ensure)
 
     def _repair(self, execution: StoredExecution) -> None:
-        self._launch.launch(execution.execution)
+        self._launch.launch(execution)
         self.on_execution_change(execution.execution)
 
     def _ensure(self, dataset: StoredDataset) -> None:
@@ -205,13 +225,24 @@ class PipelineService:
         name = automatic_execution(dataset.name, dataset.number)
         found = self._executions.find(name)
         if found is None:
-            self._records.write([self._launch.plan(Principal(dataset.created_by), dataset)])
-            self._launch.launch(name)
+            planned = self._launch.plan(Principal(dataset.created_by), dataset)
+            self._records.write([self._launch.put(planned)])
+            self._launch.launch(planned)
         elif found.value.status in ENDED:
             self._datasets.validation.give_up(dataset, f"its pipeline execution is {found.value.status}")
 
 
-def _with_job(candidate: Candidate, job: Any) -> Candidate:
+def _nowhere(_: VersionRuns) -> Mapping[Index, Place]:
+    return {}
+
+
+def _last_execution(dataset: StoredDataset, runs: VersionRuns) -> str:
+    if runs.last == 1:
+        return automatic_execution(dataset.name, dataset.number)
+    return later_execution(dataset.name, dataset.number, runs.last)
+
+
+def _with_job(candidate: Candidate, job: StoredJob | None) -> Candidate:
     if job is None:
         return candidate
     changes = {"status": job.status, "model_version": job.model_version, "failure_reason": job.failure_reason}

@@ -8,10 +8,11 @@ from pydantic import BaseModel, ValidationError
 from mlops_api.domain.errors import Invalid, NotFound, PreconditionFailed
 from mlops_api.domain.pipelines import DatasetRecipe, Recipe
 from mlops_api.domain.times import Clock, rfc3339
-from mlops_api.ports import Delete, Index, Place, RecordStore
+from mlops_api.ports import Delete, Index, Place, RecordName, RecordStore
 from mlops_api.services.activity import ActivityLog
 from mlops_api.services.collection import Collection, Stored
 from mlops_api.services.contention import until_unbeaten
+from mlops_api.services.found import Found
 from mlops_api.services.principal import Principal
 from mlops_contracts.hyperparameters import HYPERPARAMETERS
 
@@ -37,6 +38,17 @@ class RecipeService:
         self._recipes = Collection(
             records, _KIND, StoredRecipe, what="recipe of dataset", key=lambda value: value.dataset, places=places
         )
+
+    def name_of(self, dataset: str) -> RecordName:
+        """For reading it with other records; then `in_` finds it there."""
+        return self._recipes.name_of(dataset)
+
+    def in_(self, read: Found, dataset: str) -> DatasetRecipe:
+        """Raises NotFound saying how to set one."""
+        stored = read.find(self._recipes, dataset)
+        if stored is None:
+            raise _none(dataset)
+        return _answer(stored)
 
     def get(self, dataset: str) -> DatasetRecipe:
         """Raises NotFound saying how to set one."""
