@@ -1,4 +1,4 @@
-"""`python -m bench.measured ARGV...`: runs a program and prints {"seconds": wall, "peak_mb": its peak resident memory}.
+"""`python -m bench.measured ARGV...`: runs a program and prints its wall and CPU seconds and its peak resident memory.
 
 From a small process of its own, because Linux counts the memory of the one that forks as the child's until it executes.
 """
@@ -17,6 +17,7 @@ from bench.program import ROOT, Failed, environment
 @dataclass(frozen=True)
 class Measured:
     seconds: float
+    cpu_seconds: float
     peak_mb: float
 
 
@@ -38,8 +39,9 @@ def main(argv: Sequence[str]) -> int:
     began = time.perf_counter()
     code = subprocess.run(argv, stdout=subprocess.DEVNULL).returncode
     seconds = time.perf_counter() - began
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    print(json.dumps({"seconds": seconds, "peak_mb": peak}), flush=True)
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = used.ru_utime + used.ru_stime
+    print(json.dumps({"seconds": seconds, "cpu_seconds": cpu, "peak_mb": used.ru_maxrss / 1024}), flush=True)
     return code
 
 

@@ -1,5 +1,6 @@
 """Generated tables, the same for the same size."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,10 @@ def write_parquet(table: pa.Table, path: Path) -> Path:
     return path
 
 
-def write_csv(table: pa.Table, path: Path) -> Path:
-    """Texts unquoted, missing cells empty."""
-    pa.csv.write_csv(table, path, pa.csv.WriteOptions(quoting_style="none"))
+def mixed_csv(path: Path, parts: Sequence[int]) -> Path:
+    """A CSV file of `mixed` tables, one below the other; texts unquoted, missing cells empty."""
+    with path.open("wb") as file:
+        for seed, rows in enumerate(parts):
+            options = pa.csv.WriteOptions(quoting_style="none", include_header=seed == 0)
+            pa.csv.write_csv(mixed(rows, target=False, seed=seed), file, options)
     return path

@@ -84,7 +84,9 @@ class NumericProfile(Contract):
     mean: float
     std: float = Field(description="Of the sample (n - 1); 0 for a single value.")
     quantiles: dict[str, float] = Field(description='Keys "0.01", "0.05", "0.25", "0.5", "0.75", "0.95", "0.99".')
-    exact_quantiles: bool = Field(True, description="False: of a fixed sample of about 2,000,000 rows.")
+    exact_quantiles: bool = Field(
+        True, description="False: of more than 2,000,000 values, off by at most 1/16,384 of rank."
+    )
     histogram: tuple[Bucket, ...]
 
 
@@ -93,8 +95,15 @@ class ColumnProfile(Contract):
     type: ColumnType
     missing: int
     distinct: int
+    exact_distinct: bool = Field(
+        True, description="False: `distinct` is an estimate (one sigma: 0.4 %), of a numeric column of many rows."
+    )
     numeric: NumericProfile | None = None
-    top_values: tuple[ValueCount, ...] = Field((), description="Up to 20 most frequent values, most frequent first.")
+    top_values: tuple[ValueCount, ...] = Field(
+        (),
+        description="Up to 20 most frequent values, most frequent first. With exact_quantiles false counts are too "
+        "small by at most 1/4,096 of the values.",
+    )
     earliest: str | None = Field(
         None, description="datetime columns: ISO 8601, with Z when the table gives UTC offsets."
     )

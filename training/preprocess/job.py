@@ -1,10 +1,10 @@
 """One table from raw file to verdict.
 
-    raw file --digest--> unpack --> text --> survey --> structure --.
-                                '-> Parquet -----------> declared --+--> staged --> types --> typed Parquet --> profile
+    raw file --digest--> unpack --> text --> survey --> header --> typed Parquet --> profile --> contract
+                                '-> Parquet ---------------------------'
 
-A step that finds the table unreadable raises Refused; steps that can go on collect findings. The table is
-accepted exactly when no violation was found.
+typed_table.py is the step in the middle. A step that finds the table unreadable raises Refused; steps that can go on
+collect findings. The table is accepted exactly when no violation was found.
 """
 
 import os
@@ -23,21 +23,18 @@ from mlops_contracts.statistics import STATISTICS
 from training.failure import JobError
 from training.paths import MlPaths
 from training.preprocess.contract_check import ContractCheck
-from training.preprocess.engine import STAGED, Engine
+from training.preprocess.engine import Engine
 from training.preprocess.findings import Findings, Refused
 from training.preprocess.limits import Limits, bounded_memory
-from training.preprocess.parquet_in import stage_parquet
-from training.preprocess.plan import Plan
 from training.preprocess.profile import Profiler
 from training.preprocess.quality import warn_about_duplicates, warn_about_values
 from training.preprocess.raw import Format, sha256_of, table_format, unpack
 from training.preprocess.sniff import NAMES
-from training.preprocess.staging import Staged
 from training.preprocess.statistics import as_bytes, constraints_of
 from training.preprocess.survey import LEGACY, survey
-from training.preprocess.text_scan import sniffed, stage_text
+from training.preprocess.text_scan import sniffed
 from training.preprocess.trace import placed
-from training.preprocess.types import ColumnPlan, TypeFinder
+from training.preprocess.typed_table import TypedTable, typed_parquet, typed_text
 from training.preprocess.write import publish, write_bytes, write_json
 
 DATASET, PROFILE, PREVIEW, DATA = "dataset.json", "profile.json", "preview.json", "data.parquet"
@@ -141,24 +138,18 @@ def _check_digest(verdict: Verdict, config: PreprocessConfig) -> None:
 def _examine(raw: Path, scratch: Path, output: Path, verdict: Verdict, limits: Limits) -> None:
     plain = unpack(raw, scratch, limits)
     verdict.format = table_format(plain)
-    staged = (
-        stage_parquet(plain, scratch, verdict.findings, limits)
-        if verdict.format == "parquet"
-        else _staged_text(plain, scratch, verdict, limits)
-    )
-    if staged is None:
-        return
-    verdict.rows = staged.rows
-    if verdict.findings.count:
-        return
     with Engine(scratch, limits) as engine:
-        columns = TypeFinder(engine, staged, verdict.delimiter, verdict.findings, limits).find()
-        if not verdict.findings.count:
-            _accept(engine, staged, columns, output, verdict)
+        table = _read(engine, plain, scratch, output / f".{DATA}.part", verdict, limits)
+        if table is not None:
+            _accept(engine, table, output, verdict, limits)
 
 
-def _staged_text(plain: Path, scratch: Path, verdict: Verdict, limits: Limits) -> Staged | None:
-    """None when the text cannot be read; why is among the findings."""
+def _read(
+    engine: Engine, plain: Path, scratch: Path, path: Path, verdict: Verdict, limits: Limits
+) -> TypedTable | None:
+    """The typed table, written to `path`; None when it is refused, why is among the findings."""
+    if verdict.format == "parquet":
+        return typed_parquet(engine, plain, scratch, path, verdict, limits)
     try:
         text = survey(plain, scratch, limits)
     except Refused as refused:
@@ -174,7 +165,7 @@ def _staged_text(plain: Path, scratch: Path, verdict: Verdict, limits: Limits) -
             f"The fields were split at the {NAMES[found.delimiter]}; the {NAMES[found.rivals[0]]} would split every "
             "row evenly too. Check the preview, or quote the fields.",
         )
-    return stage_text(text, found.delimiter, scratch, verdict.findings, limits)
+    return typed_text(engine, text, found.delimiter, scratch, path, verdict, limits)
 
 
 def _warn_encoding(encoding: str, findings: Findings) -> None:
@@ -191,31 +182,29 @@ def _warn_encoding(encoding: str, findings: Findings) -> None:
     findings.warn("encoding", f"The text is not UTF-8 and was read as {name}. {check}.")
 
 
-def _accept(engine: Engine, staged: Staged, columns: list[ColumnPlan], output: Path, verdict: Verdict) -> None:
-    """Write the typed table, measure it and hold it to its contract; only complete files get their names."""
-    partial = output / f".{DATA}.part"
-    cells, kinds, names = zip(*((each.cells, each.kind, each.name) for each in columns), strict=True)
-    statement = Plan(engine.dialect).typed(STAGED, cells, kinds, names)
-    engine.write_parquet(staged.path, range(len(names)), statement, partial)
-    profiler = Profiler(engine, partial, columns, staged.rows)
+def _accept(engine: Engine, table: TypedTable, output: Path, verdict: Verdict, limits: Limits) -> None:
+    """Measure the typed table and hold it to its contract; only complete files get their names."""
+    profiler = Profiler(engine, table.path, table.columns, table.rows, table.counted, limits.threads)
     profiler.check_complete()
     profile = profiler.profile()
-    warn_about_values(profile, columns, verdict.findings)
-    warn_about_duplicates(profiler.duplicates(), staged.rows, verdict.findings)
+    warn_about_values(profile, table.columns, verdict.findings)
+    warn_about_duplicates(profiler.duplicates(), table.rows, verdict.findings)
     verdict.columns = _columns(profile)
     if verdict.contract is not None:
         ContractCheck(verdict.contract, profile, profiler.typed_rows(), verdict.findings).run()
     if verdict.findings.count:
-        partial.unlink()
+        table.path.unlink()
         return
     if verdict.format == "csv":
-        verdict.decimal = "," if any(each.kind == "number" and each.cells.decimal == "," for each in columns) else "."
+        verdict.decimal = (
+            "," if any(each.kind == "number" and each.cells.decimal == "," for each in table.columns) else "."
+        )
     write_json(output / PREVIEW, profiler.preview())
     write_json(output / PROFILE, profile)
     statistics = profiler.statistics(profile)
     write_bytes(output / STATISTICS, as_bytes(statistics))
     write_bytes(output / CONSTRAINTS, as_bytes(constraints_of(statistics)))
-    publish(partial, output / DATA)
+    publish(table.path, output / DATA)
 
 
 def _columns(profile: Profile) -> tuple[Column, ...]:

@@ -1,22 +1,23 @@
 """The profile of a typed table: what profile.json and preview.json hold.
 
-Moments are combined from blocks by Chan, Golub and LeVeque (1979), "Updating formulae and a pairwise algorithm for
-computing sample variances"; quantiles interpolate linearly (Hyndman and Fan's type 7); std is the sample's (n - 1).
+Numbers come from number_columns.py, the rest from the plan's statements; what the quick pass counted is not counted
+again.
 """
 
-import math
-import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
+
+import pyarrow.parquet as pq
 
 from mlops_contracts.columns import ColumnType
 from mlops_contracts.dataset import Bucket, ColumnProfile, NumericProfile, Preview, Profile, ValueCount
 from mlops_contracts.statistics import Statistics
-from training.preprocess.engine import Engine, in_groups
+from training.numbers import MAX_EXACT_INTEGER
+from training.preprocess.engine import Engine
+from training.preprocess.number_columns import NumberColumn, number_columns
 from training.preprocess.plan import ColumnKind
-from training.preprocess.profile_plan import BUCKETS, EXACT_QUANTILE_ROWS, QUANTILES, ROW_GROUP, ProfilePlan, Typed
-from training.preprocess.sketches import Sketches
+from training.preprocess.profile_plan import QUANTILES, ROW_GROUP, TOP_VALUES, ProfilePlan
+from training.preprocess.sketches import Sketches, ValueCounts, most_frequent
 from training.preprocess.statistics import statistics_of
 from training.preprocess.typed_rows import TypedRows
 from training.preprocess.types import ColumnPlan
@@ -29,56 +30,39 @@ FEW_VALUES = 20
 MANY_VALUES = 1000
 MANY_SHARE = 0.2
 LONG_TEXT = 256
-_HUGE = 1e100
 _NUMERIC: tuple[ColumnKind, ...] = ("integer", "number")
 _TIMES: tuple[ColumnKind, ...] = ("naive_time", "zoned_time")
-
-
-@dataclass(frozen=True)
-class Moments:
-    """Count, mean and sum of squared distances from the mean."""
-
-    count: int = 0
-    mean: float = 0.0
-    squares: float = 0.0
-
-    def joined(self, other: "Moments") -> "Moments":
-        """The moments of both sets of values together."""
-        if not self.count or not other.count:
-            return other if other.count else self
-        count = self.count + other.count
-        distance = other.mean - self.mean
-        mean = self.mean + distance * other.count / count
-        squares = self.squares + other.squares + distance * distance * self.count * other.count / count
-        return Moments(count, mean, squares)
-
-    @property
-    def std(self) -> float:
-        """Of the sample; 0 for a single value."""
-        return math.sqrt(self.squares / (self.count - 1)) if self.count > 1 else 0.0
 
 
 class Profiler:
     """Measures the typed table at `path`, whose columns are `columns`."""
 
-    def __init__(self, engine: Engine, path: Path, columns: Sequence[ColumnPlan], rows: int) -> None:
-        self._engine, self._columns, self._rows = engine, columns, rows
-        # Of a table beyond one block the order in which threads add up would show in the moments.
+    def __init__(
+        self, engine: Engine, path: Path, columns: Sequence[ColumnPlan], rows: int, counted: ValueCounts, threads: int
+    ) -> None:
+        self._engine, self._path, self._columns, self._rows = engine, path, columns, rows
+        self._counted = counted
         small = rows <= ROW_GROUP and rows * len(columns) <= SMALL_CELLS
         self._plan = ProfilePlan(engine.dialect, engine.attach_typed(path, small=small))
+        numeric = [each.name for each in columns if each.kind in _NUMERIC and each.present]
+        self.numbers = number_columns(path, numeric, threads)
 
     def check_complete(self) -> None:
         """Raises RuntimeError when a cell was lost on the way into the typed table."""
-        for group in in_groups(self._columns):
-            rows, *present = self._engine.row(self._plan.present([each.name for each in group]))
-            expected = [each.present for each in group]
-            if rows != self._rows or present != expected:
-                raise RuntimeError(f"typed table holds {rows} rows, {present} cells; expected {self._rows}, {expected}")
+        metadata = pq.read_metadata(self._path)
+        missing = [0] * metadata.num_columns
+        for group in range(metadata.num_row_groups):
+            for place in range(metadata.num_columns):
+                missing[place] += metadata.row_group(group).column(place).statistics.null_count
+        expected = [each.tally.missing for each in self._columns]
+        if metadata.num_rows != self._rows or missing != expected:
+            raise RuntimeError(
+                f"typed table holds {metadata.num_rows} rows, {missing} missing; expected {self._rows}, {expected}"
+            )
 
     def profile(self) -> Profile:
         """The profile of every column."""
-        numeric = self._numeric()
-        return Profile(rows=self._rows, columns=tuple(self._column(each, numeric) for each in self._columns))
+        return Profile(rows=self._rows, columns=tuple(map(self._column, self._columns)))
 
     def duplicates(self) -> int:
         """Number of rows equal to an earlier row."""
@@ -93,9 +77,10 @@ class Profiler:
 
     def statistics(self, profile: Profile) -> Statistics:
         """Sketches of the columns."""
-        sketches = Sketches(self._engine.rows, self._plan)
+        sketches = Sketches(self._engine.rows, self._plan, self._counted)
         integral = {each.name for each in self._columns if each.kind == "integer"}
-        return statistics_of(profile, integral, sketches.buckets(profile), sketches.categories(profile))
+        buckets = {name: each.buckets for name, each in self.numbers.items()}
+        return statistics_of(profile, integral, buckets, sketches.categories(profile))
 
     def preview(self) -> Preview:
         """The first rows; times as ISO 8601 text."""
@@ -110,100 +95,55 @@ class Profiler:
             return name
         return self._engine.dialect.time_text(name, zoned=column.kind == "zoned_time")
 
-    def _column(self, column: ColumnPlan, numeric: Mapping[str, "_Numeric"]) -> ColumnProfile:
-        distinct = int(self._engine.row(self._plan.distinct(column.name))[0]) if column.present else 0
-        top: tuple[ValueCount, ...] = ()
+    def _column(self, column: ColumnPlan) -> ColumnProfile:
+        if (known := self.numbers.get(column.name)) is not None:
+            return self._number_column(column, known)
+        distinct = self._distinct(column)
         earliest = latest = None
         if column.kind in _TIMES and column.present:
-            zoned = column.kind == "zoned_time"
-            earliest, latest = self._engine.row(self._plan.span(column.name, zoned=zoned))
-        elif column.kind not in _NUMERIC:
-            top = self._top(column)
-        known = numeric.get(column.name)
+            earliest, latest = self._engine.row(self._plan.span(column.name, zoned=column.kind == "zoned_time"))
         return ColumnProfile(
             name=column.name,
             type=column_type(column, distinct),
             missing=column.tally.missing,
             distinct=distinct,
-            numeric=self._numeric_profile(known, distinct) if known else None,
-            top_values=top,
+            top_values=() if column.kind in _TIMES or not column.present else self._top(column),
             earliest=earliest,
             latest=latest,
         )
 
+    def _distinct(self, column: ColumnPlan) -> int:
+        if column.name in self._counted:
+            return len(self._counted[column.name])
+        return int(self._engine.row(self._plan.distinct(column.name))[0]) if column.present else 0
+
     def _top(self, column: ColumnPlan) -> tuple[ValueCount, ...]:
-        found = self._engine.rows(self._plan.top_values(column.name))
+        counted = self._counted.get(column.name)
+        if counted is None:
+            found = self._engine.rows(self._plan.top_values(column.name))
+        else:
+            found = most_frequent(counted, TOP_VALUES)
         return tuple(ValueCount(value=str(_clipped(value)), count=count) for value, count in found)
 
-    def _numeric(self) -> dict[str, "_Numeric"]:
-        names = [each.name for each in self._columns if each.kind in _NUMERIC and each.present]
-        known: dict[str, _Numeric] = {}
-        for group in in_groups(names):
-            for each in self._extremes(group):
-                known[each.column.name] = each
-        for measured in in_groups(list(known.values())):
-            self._add_moments(measured)
-        return known
-
-    def _extremes(self, names: Sequence[str]) -> list["_Numeric"]:
-        row = self._engine.row(self._plan.extremes([Typed(name) for name in names]))
-        ends = zip(names, row[::2], row[1::2], strict=True)
-        return [_Numeric(Typed(name, _scale(low, high)), low, high) for name, low, high in ends]
-
-    def _add_moments(self, measured: Sequence["_Numeric"]) -> None:
-        for block in self._engine.rows(self._plan.moments([each.column for each in measured])):
-            for place, each in enumerate(measured):
-                count, mean, variance = block[3 * place : 3 * place + 3]
-                if count:
-                    each.moments = each.moments.joined(Moments(count, mean, variance * count))
-
-    def _numeric_profile(self, known: "_Numeric", distinct: int) -> NumericProfile:
-        (levels,) = self._engine.row(self._plan.quantiles(known.column, self._rows))
-        low, high = known.low, known.high
-        # Interpolation rounds: a quantile must not lie outside the values it summarises.
-        quantiles = [min(max(known.unscaled(each), low), high) for each in levels or [low / known.column.scale]]
-        return NumericProfile(
-            min=low,
-            max=high,
-            mean=min(max(known.unscaled(known.moments.mean), low), high),
-            std=known.unscaled(known.moments.std),
-            quantiles=dict(zip(map(str, QUANTILES), quantiles, strict=True)),
-            exact_quantiles=self._rows <= EXACT_QUANTILE_ROWS,
-            histogram=self._histogram(known, distinct),
+    def _number_column(self, column: ColumnPlan, known: NumberColumn) -> ColumnProfile:
+        figures = known.figures
+        return ColumnProfile(
+            name=column.name,
+            type="numeric",
+            missing=column.tally.missing,
+            distinct=figures.distinct,
+            exact_distinct=figures.distinct_is_exact,
+            numeric=NumericProfile(
+                min=figures.low,
+                max=figures.high,
+                mean=figures.mean,
+                std=figures.std,
+                quantiles=dict(zip(map(str, QUANTILES), figures.quantiles(QUANTILES), strict=True)),
+                exact_quantiles=figures.exact,
+                histogram=tuple(Bucket(lower=low, upper=high, count=n) for low, high, n in known.bins),
+            ),
+            top_values=tuple(ValueCount(value=_number_text(value), count=n) for value, n in figures.top()),
         )
-
-    def _histogram(self, known: "_Numeric", distinct: int) -> tuple[Bucket, ...]:
-        if distinct <= BUCKETS:
-            counts = self._engine.rows(self._plan.value_counts(known.column))
-            return tuple(Bucket(lower=known.unscaled(x), upper=known.unscaled(x), count=n) for x, n in counts)
-        scale = known.column.scale
-        low, high = known.low / scale, known.high / scale
-        counted = dict(self._engine.rows(self._plan.buckets(known.column, low, high)))
-        edges = [known.unscaled(low + (high - low) * step / BUCKETS) for step in range(BUCKETS)] + [known.high]
-        return tuple(
-            Bucket(lower=edges[place], upper=edges[place + 1], count=counted.get(place, 0)) for place in range(BUCKETS)
-        )
-
-
-@dataclass
-class _Numeric:
-    """A numeric column with its extremes (not scaled) and its moments (scaled)."""
-
-    column: Typed
-    low: float
-    high: float
-    moments: Moments = Moments()
-
-    def unscaled(self, value: float) -> float:
-        """A scaled figure in the column's own unit, kept finite."""
-        largest = sys.float_info.max
-        return min(max(value * self.column.scale, -largest), largest)
-
-
-def _scale(low: float, high: float) -> float:
-    """1, or for values whose squares would overflow the largest of them."""
-    largest = max(abs(low), abs(high))
-    return largest if largest > _HUGE else 1.0
 
 
 def column_type(column: ColumnPlan, distinct: int) -> ColumnType:
@@ -222,3 +162,8 @@ def _clipped(value: float | bool | str | None) -> float | bool | str | None:
     if isinstance(value, str) and len(value) > SHOWN:
         return value[:SHOWN] + "…"
     return value
+
+
+def _number_text(value: float) -> str:
+    """The shortest text that reads back as this number; whole numbers without a point."""
+    return str(int(value)) if value.is_integer() and abs(value) <= MAX_EXACT_INTEGER else repr(value)

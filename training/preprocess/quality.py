@@ -8,6 +8,8 @@ from training.preprocess.types import ColumnPlan
 
 MOSTLY = 0.5
 UNIQUE_ROWS = 20
+NEARLY_UNIQUE = 0.98
+"""Where the number of distinct values is an estimate."""
 
 
 def warn_about_values(profile: Profile, columns: Sequence[ColumnPlan], findings: Findings) -> None:
@@ -49,7 +51,8 @@ def _warn_constant(column: ColumnProfile, rows: int, findings: Findings) -> None
 
 
 def _warn_id_like(column: ColumnProfile, plan: ColumnPlan, rows: int, findings: Findings) -> None:
-    if plan.kind in ("text", "integer") and column.distinct == rows >= UNIQUE_ROWS:
+    unique = column.distinct == rows if column.exact_distinct else column.distinct >= NEARLY_UNIQUE * rows
+    if plan.kind in ("text", "integer") and unique and rows >= UNIQUE_ROWS:
         findings.warn(
             "id_like",
             "Every row has a value of its own, as an id has. Leave the column out of training if it is one.",

@@ -15,16 +15,20 @@ from training.preprocess.profile_plan import ProfilePlan, Typed
 Bucket = tuple[float, float, int]
 """Lower bound, upper bound, count, as mlops_contracts.statistics has them."""
 Category = tuple[str, int]
+ValueCounts = Mapping[str, Mapping[str, int]]
+"""By column: how often each of its texts occurs, of columns where that is known."""
 
 _LEAST = 20
 """Of either in a column, however many columns there are."""
 
 
 class Sketches:
-    """`ask` runs a statement of the plan."""
+    """`ask` runs a statement of the plan; what is `counted` is not asked for."""
 
-    def __init__(self, ask: Callable[[str], list[tuple[Any, ...]]], plan: ProfilePlan) -> None:
-        self._ask, self._plan = ask, plan
+    def __init__(
+        self, ask: Callable[[str], list[tuple[Any, ...]]], plan: ProfilePlan, counted: ValueCounts | None = None
+    ) -> None:
+        self._ask, self._plan, self._counted = ask, plan, counted or {}
 
     def buckets(self, profile: Profile) -> dict[str, Sequence[Bucket]]:
         """Of each numeric column."""
@@ -39,7 +43,8 @@ class Sketches:
         return {name: [(str(value), int(count)) for value, count in self._top(name, most)] for name in named}
 
     def _top(self, name: str, most: int) -> list[tuple[Any, ...]]:
-        return self._ask(self._plan.top_values(name, most))
+        counted = self._counted.get(name)
+        return self._ask(self._plan.top_values(name, most)) if counted is None else most_frequent(counted, most)
 
     def _buckets(self, name: str, figures: NumericProfile, rows: int, most: int) -> Sequence[Bucket]:
         if all(each.lower == each.upper for each in figures.histogram):
@@ -49,6 +54,11 @@ class Sketches:
         edges = _edges(ranked, figures.min, figures.max)
         ((counts,),) = self._ask(self._plan.counts_up_to(Typed(name), edges))
         return list(_between(edges, counts))
+
+
+def most_frequent(counted: Mapping[str, int], most: int) -> list[Category]:
+    """Most frequent first, ties in order of the value, as ProfilePlan.top_values."""
+    return sorted(counted.items(), key=lambda each: (-each[1], each[0]))[:most]
 
 
 def _most(limit: int, profile: Profile) -> int:

@@ -30,7 +30,7 @@ _BOMS = {
 _MULTIBYTE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 _ASCII = bytes(range(128))
 _UNDEFINED_IN_LEGACY = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
-_BLANK_LINES = (b"\n\n", b"\n\r\n", b"\r\r")
+_BLANK_LINES = (b"\n\r\n", b"\r\r")
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,13 @@ class Survey:
     path: Path
     skip: int
     encoding: str
-    quoted: bool
     blank_lines: bool
     lone_cr: bool
 
     @property
     def simple(self) -> bool:
-        """A line is a record and a delimiter ends a field: no quotes, no blank lines inside, no old Mac line ends."""
-        return not (self.quoted or self.blank_lines or self.lone_cr)
+        """Line ends part records, or stand in quotes: no blank lines between, no old Mac line ends."""
+        return not (self.blank_lines or self.lone_cr)
 
 
 def survey(path: Path, scratch: Path, limits: Limits) -> Survey:
@@ -119,16 +118,16 @@ def _transcode(path: Path, target: Path, encoding: str) -> None:
 
 def _noted(path: Path, encoding: str, limits: Limits) -> Survey:
     skip = 3 if encoding == "utf-8-sig" else 0
-    quoted = blank = lone_cr = False
+    blank = lone_cr = False
     run = 0
     for chunk in _whole_line_ends(path, skip):
         if b"\0" in chunk:
             raise _nul()
         run = _line_run(chunk, run, limits)
-        quoted = quoted or b'"' in chunk
-        blank = blank or any(each in chunk for each in _BLANK_LINES)
-        lone_cr = lone_cr or (b"\r" in chunk and chunk.count(b"\r") != chunk.count(b"\r\n"))
-    return Survey(path, skip, encoding, quoted, blank or _opens_blank(path, skip), lone_cr)
+        returns = b"\r" in chunk
+        blank = blank or b"\n\n" in chunk or (returns and any(each in chunk for each in _BLANK_LINES))
+        lone_cr = lone_cr or (returns and chunk.count(b"\r") != chunk.count(b"\r\n"))
+    return Survey(path, skip, encoding, blank or _opens_blank(path, skip), lone_cr)
 
 
 def _whole_line_ends(path: Path, skip: int) -> Iterator[bytes]:

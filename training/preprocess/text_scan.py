@@ -1,19 +1,18 @@
 """The structure pass over a text table: every record has as many fields as the header, or is named.
 
-simple text        cut at line ends by Arrow's reader, quoting switched off: fast, and exact because a
-                   quote character does not occur
-anything else      Python's csv, strict: quotes, line breaks inside cells, blank lines, old line ends
+simple text        cut into blocks (blocks.py) and read by Arrow: fast, and exact because its quotes are clear
+anything else      Python's csv, strict: quotes in odd places, blank lines, old line ends, ragged rows
 """
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.csv as pacsv
 
+from training.preprocess.blocks import Unclear, blocks, parsed
 from training.preprocess.findings import Findings, Refused, plural
 from training.preprocess.header import checked_header
 from training.preprocess.limits import MEBIBYTE, Limits
@@ -44,94 +43,103 @@ def _first_lines(file: Iterator[str]) -> Iterator[str]:
             return
 
 
-def stage_text(text: Survey, delimiter: str, scratch: Path, findings: Findings, limits: Limits) -> Staged:
-    """Check the structure and write the cells, as text, to a staging file.
+@dataclass(frozen=True)
+class TextBody:
+    """A text table whose header has been read: its records begin at byte `start`, on physical line `line`."""
 
-    Returns the staged table; a bad header and ragged rows are in `findings`, and the table is not to be used then,
-    though its `rows` counts every row of the file.
+    text: Survey
+    delimiter: str
+    names: tuple[str, ...]
+    start: int
+    line: int
+
+    @property
+    def path(self) -> Path:
+        """The text as UTF-8."""
+        return self.text.path
+
+    @property
+    def simple(self) -> bool:
+        """Whether blocks.py can cut it."""
+        return self.text.simple
+
+
+def text_body(text: Survey, delimiter: str, findings: Findings, limits: Limits) -> TextBody:
+    """Read the header; what is wrong with it is in `findings`.
 
     Raises:
-        Refused: empty_file, header_only, unterminated_quote, bad_quoting, cell_too_large, too_many_rows,
-            too_many_columns.
+        Refused: empty_file, unterminated_quote, bad_quoting, cell_too_large, too_many_columns.
     """
-    names = _header(text, delimiter, findings, limits)
-    staged = _staged_simple(text, delimiter, names, scratch, limits) if text.simple else None
+    consumed: list[str] = []
+    with open_text(text.path, text.skip) as file:
+        first = next(_records(_remembered(file, consumed), delimiter, limits), None)
+    if first is None:
+        raise Refused("empty_file", "The file holds blank lines only. Upload a table with a header and rows.")
+    names = checked_header(first[0], findings, limits, first[1])
+    start = text.skip + sum(len(line.encode()) for line in consumed)
+    return TextBody(text, delimiter, names, start, len(consumed) + 1)
+
+
+def _remembered(lines: Iterator[str], consumed: list[str]) -> Iterator[str]:
+    for line in lines:
+        consumed.append(line)
+        yield line
+
+
+def stage_text(
+    body: TextBody, scratch: Path, findings: Findings, limits: Limits, only: Sequence[int] | None = None
+) -> Staged:
+    """Check the structure and write the cells of all columns, or of those at the places `only`, as text to a file.
+
+    Returns the staged table; ragged rows are in `findings`, and the table is not to be used then, though its `rows`
+    counts every row of the file.
+
+    Raises:
+        Refused: header_only, unterminated_quote, bad_quoting, cell_too_large, too_many_rows.
+    """
+    places = list(range(len(body.names)) if only is None else only)
+    staged = _staged_simple(body, places, scratch, limits) if body.simple else None
     if staged is None:
-        staged = _staged_strict(text, delimiter, names, scratch, findings, limits)
+        staged = _staged_strict(body, places, scratch, findings, limits)
     if staged.rows == 0 and not findings.count:
-        raise Refused("header_only", "The table has a header and no rows. Upload at least one row.")
+        raise no_rows()
     return staged
 
 
-def _header(text: Survey, delimiter: str, findings: Findings, limits: Limits) -> tuple[str, ...]:
-    with open_text(text.path, text.skip) as file:
-        first = next(_records(file, delimiter, limits), None)
-    if first is None:
-        raise Refused("empty_file", "The file holds blank lines only. Upload a table with a header and rows.")
-    return checked_header(first[0], findings, limits, first[1])
+def no_rows() -> Refused:
+    """The refusal of a table that is a header only."""
+    return Refused("header_only", "The table has a header and no rows. Upload at least one row.")
 
 
-def _writer(scratch: Path, names: tuple[str, ...]) -> StagingWriter:
-    types: list[StagedType] = ["untyped"] * len(names)
-    return StagingWriter(scratch / "staged.arrow", names, tuple(types))
+def _writer(body: TextBody, places: Sequence[int], scratch: Path) -> StagingWriter:
+    types: list[StagedType] = ["untyped"] * len(places)
+    return StagingWriter(scratch / "staged.arrow", tuple(body.names[place] for place in places), tuple(types))
 
 
-def _staged_simple(
-    text: Survey, delimiter: str, names: tuple[str, ...], scratch: Path, limits: Limits
-) -> Staged | None:
-    """None when a line has another number of fields than the header."""
-    with _writer(scratch, names) as writer:
+def _staged_simple(body: TextBody, places: Sequence[int], scratch: Path, limits: Limits) -> Staged | None:
+    """None when a record has another number of fields than the header, or a quote is not clear."""
+    types = dict.fromkeys(places, pa.string())
+    with _writer(body, places, scratch) as writer:
         try:
-            for block in _blocks(text):
-                table = _parsed(block, delimiter, len(names))
-                lines = pa.array(range(writer.rows + 2, writer.rows + 2 + len(table)), pa.int64())
-                writer.append([column.combine_chunks() for column in table.columns], lines)
-                _check_rows(writer.rows, limits)
-        except pa.ArrowInvalid:
+            for block in blocks(body.path, body.start, body.line, body.delimiter, limits):
+                columns = parsed(block, body.delimiter, len(body.names), types, nulls=False)
+                writer.append(columns, block.lines(len(columns[0])))
+                check_rows(writer.rows, limits)
+        except (Unclear, pa.ArrowInvalid):
             return None
         return writer.finish()
 
 
-def _blocks(text: Survey) -> Iterator[bytes]:
-    """Yield the lines behind the header, a few mebibytes at a time, cut at line ends."""
-    with text.path.open("rb") as file:
-        file.seek(text.skip)
-        file.readline()
-        rest = b""
-        while block := file.read(_BLOCK):
-            cut = block.rfind(b"\n") + 1
-            if cut:
-                yield rest + block[:cut]
-                rest = block[cut:]
-            else:
-                rest += block
-        if rest.strip(b"\r\n"):
-            yield rest
-
-
-def _parsed(block: bytes, delimiter: str, width: int) -> pa.Table:
-    """Raises pyarrow.ArrowInvalid for a line of another width."""
-    names = [f"c{place}" for place in range(width)]
-    return pacsv.read_csv(
-        pa.BufferReader(block),
-        read_options=pacsv.ReadOptions(column_names=names, block_size=MEBIBYTE),
-        parse_options=pacsv.ParseOptions(delimiter=delimiter, quote_char=False, double_quote=False, escape_char=False),
-        convert_options=pacsv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False),
-    )
-
-
-def _staged_strict(
-    text: Survey, delimiter: str, names: tuple[str, ...], scratch: Path, findings: Findings, limits: Limits
-) -> Staged:
-    with open_text(text.path, text.skip) as file, _writer(scratch, names) as writer:
-        records = _records(file, delimiter, limits)
+def _staged_strict(body: TextBody, places: Sequence[int], scratch: Path, findings: Findings, limits: Limits) -> Staged:
+    width = len(body.names)
+    with open_text(body.path, body.text.skip) as file, _writer(body, places, scratch) as writer:
+        records = _records(file, body.delimiter, limits)
         next(records)
-        filled = _Counted(_filled(records, len(names), findings))
-        for rows, lines in _batches(_even(iter(filled), len(names), delimiter, findings), len(names)):
-            writer.append(
-                [pa.array(column, pa.string()) for column in zip(*rows, strict=True)], pa.array(lines, pa.int64())
-            )
-            _check_rows(writer.rows, limits)
+        filled = _Counted(_filled(records, width, findings))
+        for rows, lines in _batches(_even(iter(filled), width, body.delimiter, findings), width):
+            columns = list(zip(*rows, strict=True))
+            writer.append([pa.array(columns[place], pa.string()) for place in places], pa.array(lines, pa.int64()))
+            check_rows(writer.rows, limits)
         return replace(writer.finish(), rows=filled.count)
 
 
@@ -250,7 +258,8 @@ def _batches(records: Iterator[Record], width: int) -> Iterator[tuple[list[list[
         yield rows, lines
 
 
-def _check_rows(rows: int, limits: Limits) -> None:
+def check_rows(rows: int, limits: Limits) -> None:
+    """Raises Refused: too_many_rows."""
     if rows > limits.max_rows:
         raise Refused(
             "too_many_rows", f"The table has more than {limits.max_rows:,} rows. Split it, or upload a sample."

@@ -11,7 +11,7 @@ A column that would be numeric but for a few cells is refused with those cells, 
 text. Codes with leading zeros and whole numbers beyond 2**53 stay text: as numbers they would lose digits.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -237,27 +237,34 @@ class TypeFinder:
         if column.cells.type not in ("untyped", "text") or column.tally.missing == column.shape.empty:
             return
         found = self._ask(self._plan.missing_tokens(STAGED, column.cells), column.cells)
-        if not found:
-            return
-        listed = ", ".join(f"{shown(token) if token else 'blank'} ({count:,})" for token, count in found)
-        self._findings.warn(
-            "missing_tokens",
-            f"Read as missing: {listed}. If such a cell is a value, write it differently.",
-            column=column.name,
-        )
+        if found:
+            warn_missing(column.name, found, self._findings)
 
     def _warn_padded(self, column: ColumnPlan) -> None:
         """Warn where values differ by spaces alone, or where nearly all cells have them."""
         if column.kind != "text" or not column.cells.padded or column.present == 0:
             return
         ((padded, alike, example),) = self._ask(self._plan.padded(STAGED, column.cells), column.cells)
-        if alike or padded > MOSTLY_PADDED * column.present:
-            self._findings.warn(
-                "padded_values",
-                f"{plural(padded, 'cell')} begin or end with spaces, which are kept: {shown(example)} and "
-                f"{shown(example.strip(WHITESPACE))} are two values. Remove the spaces if they mean nothing.",
-                column=column.name,
-            )
+        warn_padded(column, padded, alike, example, self._findings)
+
+
+def warn_missing(name: str, tokens: Iterable[tuple[str, int]], findings: Findings) -> None:
+    """Say which texts, with their counts, were read as missing."""
+    listed = ", ".join(f"{shown(token) if token else 'blank'} ({count:,})" for token, count in tokens)
+    findings.warn(
+        "missing_tokens", f"Read as missing: {listed}. If such a cell is a value, write it differently.", column=name
+    )
+
+
+def warn_padded(column: ColumnPlan, padded: int, alike: int, example: str, findings: Findings) -> None:
+    """Warn where `alike` values differ by spaces alone, or where nearly all cells have them; `example` has them."""
+    if alike or padded > MOSTLY_PADDED * column.present:
+        findings.warn(
+            "padded_values",
+            f"{plural(padded, 'cell')} begin or end with spaces, which are kept: {shown(example)} and "
+            f"{shown(example.strip(WHITESPACE))} are two values. Remove the spaces if they mean nothing.",
+            column=column.name,
+        )
 
 
 def _unclear(column: ColumnPlan) -> bool:

@@ -23,7 +23,10 @@ SIMPLE = b"a,b\n1,x\n2,y\n"
         pytest.param({"max_columns": 1}, SIMPLE, ("too_many_columns", None, None), id="columns"),
         pytest.param({"max_cell": 10}, b"a,b\n1,x\n2," + b"y" * 11 + b"\n", ("cell_too_large", 2, "b"), id="cell"),
         pytest.param(
-            {"max_cell": 10}, b'a,b\n1,"x"\n2,' + b"y" * 11 + b"\n", ("cell_too_large", 2, None), id="cell-quoted"
+            {"max_cell": 10}, b'a,b\n1,"x"\n2,' + b"y" * 11 + b"\n", ("cell_too_large", 2, "b"), id="cell-quoted"
+        ),
+        pytest.param(
+            {"max_cell": 10}, b'a,b\n1,x"\n2,' + b"y" * 11 + b"\n", ("cell_too_large", 2, None), id="cell-odd-quote"
         ),
         pytest.param(
             {"max_cell": 100}, b'a,b\n1,"x\n' + b"2,y\n" * 99 + b'"\n', ("unterminated_quote", 1, None), id="record"

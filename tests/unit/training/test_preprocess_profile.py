@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.support.preprocessing import preprocess
-from training.preprocess.profile import Moments
+from training.preprocess.figures import Moments
 
 
 def _table(values) -> bytes:

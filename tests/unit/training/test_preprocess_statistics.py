@@ -105,7 +105,7 @@ def test_constraints_are_those_that_the_table_satisfies(tmp_path):
 
 
 def test_very_many_columns_share_the_buckets(tmp_path, monkeypatch):
-    monkeypatch.setattr("training.preprocess.sketches.MOST_CELLS", 120)
+    monkeypatch.setattr("training.preprocess.number_columns.MOST_CELLS", 120)
     columns = [np.random.default_rng(each).normal(size=600).tolist() for each in range(4)]
     found = statistics(preprocess(tmp_path, table(*columns, names="a,b,c,d")))
     assert [len(numbers(each).counts) for each in found.features] == [31] * 4
