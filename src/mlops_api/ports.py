@@ -380,7 +380,8 @@ class ProcessingSpec:
     """Reads the object `input_key`; writes the files of mlops_contracts.dataset below `output_prefix`.
 
     `sha256`: what the object must have; empty: it is not known. `contract`: what the table is held to,
-    mlops_contracts.data_contract.NumberedContract as JSON."""
+    mlops_contracts.data_contract.NumberedContract as JSON. `target`: what will be trained on it,
+    mlops_contracts.dataset.TargetUse as JSON."""
 
     job: str
     input_key: str
@@ -389,10 +390,12 @@ class ProcessingSpec:
     output_prefix: str
     max_runtime_seconds: int
     contract: Mapping[str, Any] | None = None
+    target: Mapping[str, Any] | None = None
 
     def config(self) -> dict[str, Any]:
         """preprocess.json, as mlops_contracts.dataset.PreprocessConfig has it."""
-        return {"filename": self.filename, "sha256": self.sha256, "contract": self.contract}
+        own = {"filename": self.filename, "sha256": self.sha256}
+        return own | {"contract": self.contract, "target": self.target}
 
 
 class ProcessingRunner(Protocol):

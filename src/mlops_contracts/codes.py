@@ -47,6 +47,11 @@ VIOLATIONS: Final[Mapping[str, str]] = {
     "contract_not_unique": "a row repeats what the contract demands to be unique",
     "contract_too_few_rows": "fewer rows than the contract demands",
     "contract_too_many_rows": "more rows than the contract allows",
+    # the recipe's target
+    "target_missing": "the recipe's target is no column",
+    "target_type": "the recipe's target is text or a time",
+    "target_labels_missing": "rows without a target, which the contract does not allow",
+    "target_one_class": "the target has one value only",
     # the platform
     "could_not_read": "validation itself failed; the message says why",
 }
@@ -72,6 +77,11 @@ WARNINGS: Final[Mapping[str, str]] = {
     "constant_column": "a column of one value",
     "id_like": "a column with a value of its own in every row",
     "duplicate_rows": "rows that repeat others in every column",
+    # with a recipe
+    "class_imbalance": "a class of the target is rare",
+    "leakage": "a column alone predicts the target almost perfectly",
+    "target_derived": "every value of a column belongs to one value of the target",
+    "target_unsuitable": "training on the target will be refused; the message says why",
     # since the version before
     "column_added": "a column that the version before lacks",
     "column_lost": "a column that the version before has",

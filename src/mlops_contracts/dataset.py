@@ -18,6 +18,16 @@ from pydantic import Field
 from mlops_contracts.base import Contract
 from mlops_contracts.columns import ColumnType
 from mlops_contracts.data_contract import NumberedContract
+from mlops_contracts.hyperparameters import ProblemType
+
+
+class TargetUse(Contract):
+    """What the dataset's recipe trains on: makes the table's target worth a look before any model is trained."""
+
+    target: str
+    problem_type: ProblemType | None = None
+    exclude: tuple[str, ...] = ()
+    time_column: str | None = None
 
 
 class PreprocessConfig(Contract):
@@ -26,6 +36,7 @@ class PreprocessConfig(Contract):
     filename: str
     sha256: str = Field(description="That the raw file must have; empty: nobody knows it.")
     contract: NumberedContract | None = Field(None, description="What the table must satisfy.")
+    target: TargetUse | None = Field(None, description="What will be trained on it; None: not known.")
 
 
 class Finding(Contract):

@@ -1,7 +1,7 @@
 """Reasons to distrust the figures that are not about a single column's values."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -70,15 +70,22 @@ def _few_of_a_class(request: EvaluationInput) -> Iterator[EvaluationWarning]:
 
 def _imbalance(request: EvaluationInput) -> Iterator[EvaluationWarning]:
     both = np.concatenate([request.y_train, request.y_valid])
-    rows = np.bincount(both, minlength=len(request.classes))
-    least, most = int(rows.argmin()), int(rows.argmax())
-    if rows[least] < RARE_CLASS * rows[most]:
-        yield EvaluationWarning(
-            code="class_imbalance",
-            message=f"Class {request.classes[least]} makes up {rows[least] / len(both):.2%} of the rows "
-            f"({rows[least]} against {rows[most]} of {request.classes[most]}): accuracy says little here. Look at "
-            "average precision and recall, and consider class_weight = balanced or another threshold.",
-        )
+    rows = np.bincount(both, minlength=len(request.classes)).tolist()
+    message = imbalance(dict(zip(request.classes, rows, strict=True)))
+    if message is not None:
+        yield EvaluationWarning(code="class_imbalance", message=message)
+
+
+def imbalance(rows: Mapping[str, int]) -> str | None:
+    """What is to be said about the rows of each class; None when none is rare."""
+    least, most = min(rows, key=rows.__getitem__), max(rows, key=rows.__getitem__)
+    if rows[least] >= RARE_CLASS * rows[most]:
+        return None
+    return (
+        f"Class {least} makes up {rows[least] / sum(rows.values()):.2%} of the rows ({rows[least]} against "
+        f"{rows[most]} of {most}): accuracy says little here. Look at average precision and recall, and consider "
+        "class_weight = balanced or another threshold."
+    )
 
 
 def _no_better_than_dummy(request: EvaluationInput) -> Iterator[EvaluationWarning]:

@@ -5,12 +5,12 @@ import numpy as np
 from mlops_contracts.bundle import Feature
 from mlops_contracts.columns import ID_NAME
 from training.evaluation.grouping import is_missing
-from training.evaluation.request import UNSEEN, Array, EvaluationInput
+from training.evaluation.request import UNSEEN, Array, LabelledRows
 
 FEWEST_ROWS = 50
 
 
-def id_like(request: EvaluationInput, feature: Feature) -> bool:
+def id_like(request: LabelledRows, feature: Feature) -> bool:
     """Numeric: whole numbers, no two rows alike, and dense like a counter or named like an identifier.
     Categorical: nine of ten present held-out values are new, or training has a category for nearly every row."""
     train, valid = request.columns_train[feature.name], request.columns_valid[feature.name]

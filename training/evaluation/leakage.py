@@ -12,7 +12,7 @@ from mlops_contracts.evaluation import EvaluationWarning
 from training.evaluation.derived import target_derived
 from training.evaluation.grouping import group
 from training.evaluation.identifiers import id_like
-from training.evaluation.request import EvaluationInput
+from training.evaluation.request import LabelledRows
 from training.evaluation.single_column import FEWEST_ROWS, Sample, draw, power
 
 BINS = 64
@@ -20,7 +20,7 @@ AUC_LIMIT = 0.99
 R2_LIMIT = 0.95
 
 
-def leakage_warnings(request: EvaluationInput) -> list[EvaluationWarning]:
+def leakage_warnings(request: LabelledRows) -> list[EvaluationWarning]:
     """All three kinds, in the order of the features; none on fewer than FEWEST_ROWS rows."""
     if len(request.y_train) + len(request.y_valid) < FEWEST_ROWS:
         return []

@@ -10,36 +10,45 @@ from mlops_contracts.evaluation import SplitKind
 from mlops_contracts.hyperparameters import AlgorithmName, ProblemType
 from training.features import MISSING, UNSEEN, Array, ColumnMap
 
-__all__ = ["MISSING", "UNSEEN", "Array", "ColumnMap", "EvaluationInput", "SplitKind"]
+__all__ = ["MISSING", "UNSEEN", "Array", "ColumnMap", "EvaluationInput", "LabelledRows", "SplitKind"]
 
 
-@dataclass(frozen=True)
-class EvaluationInput:
-    """A fitted model, the rows it was fitted on and the rows it has not seen.
+@dataclass(frozen=True, kw_only=True)
+class LabelledRows:
+    """Rows to learn from, and rows to check on.
 
     With n training rows, m held-out rows and k classes: `y_train` (n,) and `y_valid` (m,) hold integer codes
-    into `classes`, or floats for regression. `scores` are the model's on the held-out rows: (m, k)
-    probabilities in the order of `classes` (binary too), or (m,) values for regression. `predict` gives scores
-    of the same shape for any number of rows; it is asked for a few ten thousand rows at most.
+    into `classes`, or floats for regression.
     """
 
-    algorithm: AlgorithmName
     problem_type: ProblemType
     target: str
     features: tuple[Feature, ...]
     y_train: Array
     y_valid: Array
-    scores: Array
-    predict: Callable[[ColumnMap], Array]
     columns_train: ColumnMap
     columns_valid: ColumnMap
-    split: SplitKind
     classes: tuple[str, ...] = ()
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationInput(LabelledRows):
+    """A fitted model, the rows it was fitted on and the rows it has not seen.
+
+    `scores` are the model's on the held-out rows: (m, k) probabilities in the order of `classes` (binary too), or (m,)
+    values for regression. `predict` gives scores of the same shape for any number of rows; it is asked for a few ten
+    thousand rows at most.
+    """
+
+    algorithm: AlgorithmName
+    scores: Array
+    predict: Callable[[ColumnMap], Array]
+    split: SplitKind
     threshold: float | None = None
     """Binary only: positive when P(classes[1]) >= threshold; None: 0.5."""
     ignored: Mapping[str, str] = field(default_factory=dict)
     """Column that is no feature -> why, such as "text column with 812 distinct values"."""
-    seed: int = 0
     asked_share: float | None = None
     """Of the rows, that were to be held out; None: unknown."""
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from training.evaluation.grouping import Grouping, is_missing
 from training.evaluation.ranking import column_areas, mean_area
-from training.evaluation.request import Array, EvaluationInput
+from training.evaluation.request import Array, LabelledRows
 from training.evaluation.sampling import sample_rows, take
 
 MOST_ROWS = 10_000
@@ -17,7 +17,7 @@ FEWEST_ROWS = 50
 class Sample:
     """Training rows to learn from, held-out rows to check on."""
 
-    request: EvaluationInput
+    request: LabelledRows
     y_train: Array
     y_valid: Array
     columns_train: dict[str, Array]
@@ -28,7 +28,7 @@ class Sample:
         return self.request.problem_type == "regression"
 
 
-def draw(request: EvaluationInput) -> Sample:
+def draw(request: LabelledRows) -> Sample:
     """At most MOST_ROWS of either kind, the same for the same seed."""
     names = [feature.name for feature in request.features]
     train = sample_rows(len(request.y_train), MOST_ROWS, request.seed)

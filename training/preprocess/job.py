@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from mlops_contracts.bundle import CONSTRAINTS
 from mlops_contracts.data_contract import NumberedContract
-from mlops_contracts.dataset import Column, DatasetReport, Finding, PreprocessConfig, Profile
+from mlops_contracts.dataset import Column, DatasetReport, Finding, PreprocessConfig, Profile, TargetUse
 from mlops_contracts.statistics import STATISTICS
 from training.failure import JobError
 from training.paths import MlPaths
@@ -34,6 +34,7 @@ from training.preprocess.statistics import as_bytes, constraints_of
 from training.preprocess.survey import LEGACY, survey
 from training.preprocess.text_scan import sniffed
 from training.preprocess.trace import placed
+from training.preprocess.typed_rows import TypedRows
 from training.preprocess.typed_table import TypedTable, typed_parquet, typed_text
 from training.preprocess.write import publish, write_bytes, write_json
 
@@ -53,6 +54,7 @@ class Verdict:
     columns: tuple[Column, ...] = ()
     findings: Findings = field(default_factory=Findings)
     contract: NumberedContract | None = None
+    target: TargetUse | None = None
 
     def report(self) -> DatasetReport:
         """The document."""
@@ -80,7 +82,7 @@ def run(paths: MlPaths, environ: Mapping[str, str] | None = None, limits: Limits
     config = _config(paths)
     raw = _raw_file(paths)
     paths.output.mkdir(parents=True, exist_ok=True)
-    verdict = Verdict(sha256=sha256_of(raw), contract=config.contract)
+    verdict = Verdict(sha256=sha256_of(raw), contract=config.contract, target=config.target)
     with _scratch(paths) as scratch, bounded_memory(limits):
         try:
             _check_digest(verdict, config)
@@ -192,6 +194,8 @@ def _accept(engine: Engine, table: TypedTable, output: Path, verdict: Verdict, l
     verdict.columns = _columns(profile)
     if verdict.contract is not None:
         ContractCheck(verdict.contract, profile, profiler.typed_rows(), verdict.findings).run()
+    if verdict.target is not None and not verdict.findings.count:
+        _check_target(verdict.target, table.path, profiler.typed_rows(), verdict)
     if verdict.findings.count:
         table.path.unlink()
         return
@@ -205,6 +209,12 @@ def _accept(engine: Engine, table: TypedTable, output: Path, verdict: Verdict, l
     write_bytes(output / STATISTICS, as_bytes(statistics))
     write_bytes(output / CONSTRAINTS, as_bytes(constraints_of(statistics)))
     publish(table.path, output / DATA)
+
+
+def _check_target(use: TargetUse, path: Path, rows: TypedRows, verdict: Verdict) -> None:
+    from training.preprocess.target_check import TargetCheck  # loads what trains, which few tables need
+
+    TargetCheck(use, verdict.report(), path, rows, verdict.contract, verdict.findings).run()
 
 
 def _columns(profile: Profile) -> tuple[Column, ...]:

@@ -70,6 +70,15 @@ class TypedRows:
             return "TRUE" if value else "FALSE"
         return self._dialect.literal(value) if isinstance(value, str) else f"CAST({value!r} AS DOUBLE)"
 
+    def value_counts(self, column: str, most: int) -> list[tuple[str, int]]:
+        """(value as text, count) of the most frequent present values, ties in order of the value."""
+        name = self._dialect.name(column)
+        found = self._ask(
+            f"SELECT CAST({name} AS VARCHAR) AS value, count(*) AS n FROM {self._table} WHERE {name} IS NOT NULL "
+            f"GROUP BY 1 ORDER BY n DESC, value LIMIT {most}"
+        )
+        return [(str(value), int(count)) for value, count in found]
+
     def missing(self, column: str) -> Places:
         """Cells without a value."""
         return self._where(column, f"{self._dialect.name(column)} IS NULL", present=False)

@@ -5,8 +5,9 @@ Validating --job Completed, no violations--> Ready
 """
 
 import re
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -31,7 +32,10 @@ from mlops_api.services.found import Found
 from mlops_api.services.policy import Policy
 from mlops_api.services.principal import PLATFORM
 from mlops_api.services.repair import each
-from mlops_contracts.dataset import DatasetReport
+from mlops_contracts.dataset import DatasetReport, TargetUse
+
+if TYPE_CHECKING:
+    from mlops_api.services.recipes import RecipeService
 
 _JOB = re.compile(r"(?P<name>.+)-v(?P<number>[1-9][0-9]{0,8})", re.ASCII)
 
@@ -50,7 +54,9 @@ class DatasetValidation:
         activity: ActivityLog,
         policy: Policy,
         contracts: ContractService,
+        recipes: Callable[[], "RecipeService"],
     ) -> None:
+        self._recipes = recipes
         self._contracts = contracts
         self.comparison = DatasetComparison(dataset_collection(records), objects)
         self._records = records
@@ -75,8 +81,9 @@ class DatasetValidation:
             self._end(dataset.version, _broken(error.detail[:1024]))
 
     def spec(self, dataset: StoredDataset) -> ProcessingSpec:
-        """The job, held to the contract in force now; its report says which that was."""
+        """The job, held to the contract in force now (its report says which that was), for the recipe there is now."""
         contract = self._contracts.in_force(dataset.name)
+        recipe = self._recipes().find(dataset.name)
         return ProcessingSpec(
             job=processing_job(dataset),
             input_key=raw_key(dataset.name, dataset.number),
@@ -85,6 +92,7 @@ class DatasetValidation:
             output_prefix=table_prefix(dataset.name, dataset.number),
             max_runtime_seconds=self._policy.processing_seconds,
             contract=contract.model_dump(mode="json", exclude_defaults=True) if contract else None,
+            target=recipe.recipe.model_dump(mode="json", include=set(TargetUse.model_fields)) if recipe else None,
         )
 
     def stop(self, dataset: StoredDataset) -> None:

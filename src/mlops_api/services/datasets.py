@@ -4,7 +4,9 @@ The file goes from the client to the object store by signed URLs; the `preproces
 writes its verdict next to it (see dataset_validation).
 """
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
@@ -50,6 +52,9 @@ from mlops_contracts.comparison import DatasetDifference
 from mlops_contracts.data_contract import DataContract
 from mlops_contracts.dataset import DatasetReport, Finding, Preview, Profile, Quality
 
+if TYPE_CHECKING:
+    from mlops_api.services.recipes import RecipeService
+
 
 class DatasetService:
     def __init__(
@@ -63,6 +68,7 @@ class DatasetService:
         policy: Policy,
         clock: Clock,
         contracts: ContractService,
+        recipes: Callable[[], "RecipeService"],
         pipelines: PipelineLaunch,
     ) -> None:
         self._pipelines = pipelines
@@ -83,6 +89,7 @@ class DatasetService:
             activity=activity,
             policy=policy,
             contracts=contracts,
+            recipes=recipes,
         )
 
         self._comparison = self.validation.comparison

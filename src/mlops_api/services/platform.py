@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from mlops_api.services.lineage import LineageService
     from mlops_api.services.pipeline_records import PipelineLaunch
     from mlops_api.services.pipelines import PipelineService
+    from mlops_api.services.recipes import RecipeService
     from mlops_api.services.registry import RegistryService
     from mlops_api.services.serving_figures import ServingFigures
     from mlops_api.services.training import TrainingService
@@ -130,6 +131,7 @@ class Platform:
             processing=self._adapters.processing,
             policy=self._policy,
             contracts=self.contracts,
+            recipes=lambda: self.recipes,
             pipelines=self._launch,
             **self._writing,
         )
@@ -139,6 +141,12 @@ class Platform:
         from mlops_api.services.contracts import ContractService
 
         return ContractService(records=self.records, activity=self.activity, clock=self._clock)
+
+    @once
+    def recipes(self) -> "RecipeService":
+        from mlops_api.services.recipes import RecipeService
+
+        return RecipeService(records=self.records, activity=self.activity, clock=self._clock)
 
     @once
     def training(self) -> "TrainingService":
@@ -220,10 +228,8 @@ class Platform:
         from mlops_api.services.pipeline_plan import PipelinePlan
         from mlops_api.services.pipeline_steps import PipelineSteps
         from mlops_api.services.pipelines import PipelineService
-        from mlops_api.services.recipes import RecipeService
 
-        recipes = RecipeService(records=self.records, activity=self.activity, clock=self._clock)
-        shared: dict[str, Any] = {"records": self.records, "datasets": self.datasets, "recipes": recipes}
+        shared: dict[str, Any] = {"records": self.records, "datasets": self.datasets, "recipes": self.recipes}
         steps = PipelineSteps(
             training=self.training,
             plan=PipelinePlan(self.training, self.registry),

@@ -4,8 +4,9 @@ import pytest
 
 from mlops_api.domain.contract_suggestion import suggest
 from mlops_api.domain.errors import NotFound, PreconditionFailed
+from mlops_api.domain.pipelines import Recipe
 from mlops_contracts.data_contract import ColumnRule, DataContract
-from mlops_contracts.dataset import ColumnProfile, NumericProfile, Profile, ValueCount
+from mlops_contracts.dataset import ColumnProfile, NumericProfile, PreprocessConfig, Profile, TargetUse, ValueCount
 from tests.support.platform import ANN, BOB, World, a_report, at_once, processing_job
 
 FIRST, SECOND = DataContract(min_rows=1), DataContract(min_rows=2)
@@ -77,6 +78,14 @@ def test_a_version_is_held_to_the_contract_in_force(here: World) -> None:
     here.platform.contracts.put(ANN, "others", FIRST)
     job = processing_job(here.uploaded())
     assert here.processing.specs[job].config()["contract"] == {"number": 2, "contract": {"min_rows": 2}}
+
+
+def test_what_the_recipe_predicts_is_looked_at(here: World) -> None:
+    here.platform.recipes.put(ANN, "flights", Recipe(target="late", exclude=["day"]))
+    found = here.processing.specs[processing_job(here.uploaded())].config()
+    assert found["target"] == {"target": "late", "problem_type": None, "exclude": ["day"], "time_column": None}
+    assert PreprocessConfig.model_validate(found).target == TargetUse(target="late", exclude=("day",))
+    assert here.processing.specs[processing_job(here.uploaded("others"))].config()["target"] is None
 
 
 def test_the_version_says_which_contract_it_was_held_to(here: World) -> None:
