@@ -74,7 +74,8 @@ def _rows(first: First, starts: Sequence[Start], bare: Sequence[Start]) -> list[
 
 def _environment(url: str) -> dict[str, str]:
     settings = {"mode": "aws", "table": "records", "bucket": "objects", "role_arn": "arn:aws:iam::123456789012:role/r",
-                "image_uri": "image:1", "allowed_hosts": "*"}  # fmt: skip
+                "image_uri": "image:1", "state_machine_arn": "arn:aws:states:eu-central-1:123456789012:stateMachine:m",
+                "allowed_hosts": "*"}  # fmt: skip
     return (
         CREDENTIALS | {"AWS_ENDPOINT_URL": url} | {f"MLOPS_{name.upper()}": value for name, value in settings.items()}
     )

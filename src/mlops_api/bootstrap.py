@@ -11,6 +11,7 @@ from mlops_api.services.policy import Policy
 from mlops_api.settings import Settings
 
 if TYPE_CHECKING:
+    from mlops_api.adapters.aws.stack import AwsStack
     from mlops_api.adapters.local.data_folder import DataFolder
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
@@ -89,18 +90,8 @@ def _local_notifier(settings: Settings) -> Notifier:
 
 def aws_platform(settings: Settings) -> Platform:
     """DynamoDB, S3 and SageMaker. AWS is called when something is asked of the platform, not before."""
-    from mlops_api.adapters.aws.stack import AwsStack
-    from mlops_api.adapters.local.pipeline import AtOnce, LocalPipelineRunner
-
-    stack = AwsStack(
-        settings.region,
-        settings.table,
-        _sagemaker(settings),
-        topic_arn=settings.topic_arn,
-        metric_namespace=settings.metric_namespace,
-    )
-    pipelines = LocalPipelineRunner(stack.records, AtOnce(), utc_now, seconds=settings.pipeline_seconds)
-    platform = build(
+    stack = aws_stack(settings)
+    return build(
         Adapters(
             records=stack.records,
             objects=stack.objects,
@@ -110,8 +101,9 @@ def aws_platform(settings: Settings) -> Platform:
             hosting=stack.hosting,
             metrics=stack.metrics,
             notifier=stack.notifier,
-            pipelines=pipelines,
+            pipelines=stack.pipelines,
             most_instances=settings.max_instances,
+            requests=stack.requests,
             mirror=stack.mirror,
         ),
         settings,
@@ -119,8 +111,21 @@ def aws_platform(settings: Settings) -> Platform:
         allowed_hosts=settings.allowed_hosts,
         allowed_origins=settings.allowed_origins,
     )
-    pipelines.attach(lambda event: _run_task(platform, event), lambda event: _tell(platform, event))
-    return platform
+
+
+def aws_stack(settings: Settings) -> "AwsStack":
+    """The adapters of aws_platform."""
+    from mlops_api.adapters.aws.stack import AwsStack
+
+    return AwsStack(
+        settings.region,
+        settings.table,
+        _sagemaker(settings),
+        state_machine_arn=settings.state_machine_arn,
+        glue={"job": settings.glue_job or None, "from_bytes": settings.glue_from_bytes},
+        topic_arn=settings.topic_arn,
+        metric_namespace=settings.metric_namespace,
+    )
 
 
 def _sagemaker(settings: Settings) -> dict[str, Any]:

@@ -9,6 +9,7 @@ they do not know passes through untouched.
     TrainingRunner    runs `train`
     TransformRunner   runs batch scoring
     PipelineRunner    carries workflow executions from step to step
+    JobRequests       what a PipelineRunner that begins jobs itself begins them with
     EndpointHost      keeps `serve` running behind a name
     ModelMirror       shows model versions in a registry outside
     MetricSink        numbers over time, and alarms on them
@@ -489,6 +490,26 @@ class PipelineRunner(Protocol):
 
         Raises Conflict unless it is FAILED, TIMED_OUT or ABORTED; NotFound.
         """
+
+
+@dataclass(frozen=True)
+class JobRequest:
+    """`request`: passed on to the engine as it is."""
+
+    engine: Literal["sagemaker", "glue"]
+    request: Mapping[str, Any]
+
+
+class JobRequests(Protocol):
+    """For a PipelineRunner that begins jobs itself: what it begins them with. A job so begun is the one that the
+    ProcessingRunner or the TrainingRunner describes, stops and would have begun."""
+
+    def preprocess(self, spec: ProcessingSpec, *, size_bytes: int) -> JobRequest:
+        """What else the job reads is stored before this returns. Raises Conflict when a job of that name exists that
+        is not this platform's."""
+
+    def train(self, spec: TrainingSpec) -> JobRequest:
+        """Raises Conflict as above."""
 
 
 # --------------------------------------------------------------------------- endpoints

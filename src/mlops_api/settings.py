@@ -16,7 +16,7 @@ PREFIX = "MLOPS_"
 Names = frozenset[str]
 """In the environment separated by commas."""
 
-_NEEDED_ON_AWS = ("table", "bucket", "role_arn", "image_uri", "allowed_hosts")
+_NEEDED_ON_AWS = ("table", "bucket", "role_arn", "image_uri", "allowed_hosts", "state_machine_arn")
 
 
 class Settings(BaseModel):
@@ -66,6 +66,9 @@ class Settings(BaseModel):
     bucket: str = Field("", description="aws: the S3 bucket of all files.")
     role_arn: str = Field("", description="aws: the role of SageMaker's jobs and models.")
     image_uri: str = Field("", description="aws: the `ml` image in ECR.")
+    state_machine_arn: str = Field("", description="aws: the state machine of infra/pipeline.asl.json.")
+    glue_job: str = Field("", description="aws: the Glue job that validates large files; empty: none is too large.")
+    glue_from_bytes: int = Field(10 * 1024 * MEGABYTE, ge=0, description="aws: files of that size on go to Glue.")
     allowed_hosts: Names = Field(frozenset(), description="aws: names the API answers to; * for any.")
     allowed_origins: Names = Field(frozenset(), description="aws: origins of pages that may change things.")
     identity_claim: str = Field("sub", min_length=1, description="aws: the token's claim that names the caller.")

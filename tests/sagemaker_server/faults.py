@@ -20,6 +20,7 @@ class Faults:
 
     def __init__(self) -> None:
         self._planned: list[_Planned] = []
+        self._lost: list[_Planned] = []
         self._without_capacity: set[str] = set()
         self._lock = threading.Lock()
         self._act_on_job: dict[str, Callable[[str], None]] = {}
@@ -32,6 +33,11 @@ class Faults:
         """Answer the next `calls` requests with this error."""
         with self._lock:
             self._planned.append(_Planned(operation, calls, refusal))
+
+    def lose_answers(self, calls: int, operation: str) -> None:
+        """Carry out the next `calls` requests of an operation, but answer them with an InternalFailure."""
+        with self._lock:
+            self._lost.append(_Planned(operation, calls, Refusal("InternalFailure", "The answer was lost.", 500)))
 
     def no_capacity(self, job: str) -> None:
         """The job of this name, not yet created, will find no instances."""
@@ -54,8 +60,15 @@ class Faults:
 
     def check(self, operation: str) -> None:
         """Raises the refusal planned for this call, if any."""
+        self._raise(self._planned, operation)
+
+    def check_answer(self, operation: str) -> None:
+        """As check, once the call was carried out."""
+        self._raise(self._lost, operation)
+
+    def _raise(self, plans: list[_Planned], operation: str) -> None:
         with self._lock:
-            for planned in self._planned:
+            for planned in plans:
                 if planned.left and planned.operation in (None, operation):
                     planned.left -= 1
                     raise planned.refusal
@@ -69,6 +82,7 @@ class Faults:
         """One request to /_control. Raises ValueError for an unknown fault."""
         known: dict[str, Callable[..., None]] = {
             "throttle": self.throttle,
+            "lose_answers": self.lose_answers,
             "no_capacity": self.no_capacity,
             "interrupt": self.interrupt,
             "kill": self.kill,

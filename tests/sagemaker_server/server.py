@@ -140,7 +140,9 @@ class SageMakerServer:
         self._world.faults.check(name)
         if name not in self._operations:
             raise NotServed(f"{call.service} {name}")
-        return self._operations[name](call.params)
+        answer = self._operations[name](call.params)
+        self._world.faults.check_answer(name)
+        return answer
 
     def _control(self, fault: str, body: bytes) -> wire.Reply:
         try:

@@ -19,6 +19,7 @@ NEEDED = {
     "MLOPS_BUCKET": "objects",
     "MLOPS_ROLE_ARN": "arn:aws:iam::123456789012:role/jobs",
     "MLOPS_IMAGE_URI": "123456789012.dkr.ecr.eu-central-1.amazonaws.com/mlops-ml:1",
+    "MLOPS_STATE_MACHINE_ARN": "arn:aws:states:eu-central-1:123456789012:stateMachine:mlops",
     "MLOPS_ALLOWED_HOSTS": "api.example.com, Other.example.com,",
 }
 """What the environment has to say beside MLOPS_MODE=aws."""

@@ -1,20 +1,28 @@
-"""The platform as it runs on AWS, on this machine: API Gateway, the handler in Lambda's runtime, DynamoDB and S3 of
-an emulator, and the SageMaker server, which runs the real container code and sends its events to the function."""
+"""The platform as it runs on AWS, on this machine: API Gateway, the handler in Lambda's runtime, DynamoDB, S3,
+EventBridge and Step Functions of an emulator, and the SageMaker server, which runs the real container code and sends
+its events to the function."""
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import httpx
 
+from mlops_api.adapters.aws.stack import AwsStack
 from mlops_api.adapters.aws.table import create_table
+from mlops_api.bootstrap import aws_platform, aws_stack
 from mlops_api.client import MLOps
+from mlops_api.services.platform import Platform
+from mlops_api.settings import Settings
 from tests.sagemaker_server import Options, SageMakerServer
 from tests.support.api_gateway import ApiGateway
 from tests.support.aws import CREDENTIALS, REGION, fresh_name
 from tests.support.aws_runners import IMAGE, ROLE
+from tests.support.aws_workflow import Workflow
 from tests.support.emulators import Cloud, create_bucket
 from tests.support.runtime_api import LambdaFunction
 
@@ -28,9 +36,24 @@ class AwsServer:
     gateway: ApiGateway
     function: LambdaFunction
     sagemaker: SageMakerServer
+    workflow: Workflow
+    bucket: str
+    environment: Mapping[str, str]
 
     def client(self) -> MLOps:
         return MLOps(self.gateway.url, TOKEN, timeout=60)
+
+    @contextmanager
+    def platform(self) -> Iterator[Platform]:
+        """The services over the same records and files, in this process."""
+        with mock.patch.dict(os.environ, CREDENTIALS | self.environment):
+            yield aws_platform(Settings())
+
+    @contextmanager
+    def stack(self) -> Iterator[AwsStack]:
+        """The adapters, in this process."""
+        with mock.patch.dict(os.environ, CREDENTIALS | self.environment):
+            yield aws_stack(Settings())
 
     def http(self) -> httpx.Client:
         headers = {"Authorization": f"Bearer {TOKEN}"}
@@ -48,13 +71,16 @@ def aws_server(cloud: Cloud, cloud_url: str, folder: Path, **settings: str) -> I
         functions[0].invoke(event)
 
     with SageMakerServer(cloud.clients.s3, Options(region=REGION, events=deliver)) as sagemaker:
-        environment = CREDENTIALS | _endpoints(cloud_url, sagemaker.url) | _settings(table, bucket, settings)
+        workflow = Workflow.planned(cloud_url)
+        chosen = {"state_machine_arn": workflow.arn, **settings}
+        environment = _endpoints(cloud_url, sagemaker.url) | _settings(table, bucket, chosen)
+        workflow.deploy(bucket, environment)
         with (
-            LambdaFunction(environment, folder / "lambda.log") as function,
+            LambdaFunction(CREDENTIALS | environment, folder / "lambda.log") as function,
             ApiGateway(function.invoke, TOKEN, {"sub": "ann"}) as gateway,
         ):
             functions.append(function)
-            yield AwsServer(gateway, function, sagemaker)
+            yield AwsServer(gateway, function, sagemaker, workflow, bucket, environment)
 
 
 def _endpoints(cloud: str, sagemaker: str) -> dict[str, str]:

@@ -20,6 +20,7 @@ from mlops_api.adapters.aws.dynamodb_records import DynamoRecords
 from mlops_api.adapters.aws.s3_objects import S3Objects
 from mlops_api.adapters.aws.table import create_table
 from tests.support.aws import CREDENTIALS, REGION, fresh_name
+from tests.support.aws_workflow import Workflow
 from tests.support.ministack import ministack
 
 
@@ -61,7 +62,17 @@ class Emulators:
 
     @cached_property
     def ministack_url(self) -> str:
-        return self._stack.enter_context(ministack(self._folder, AUTH="true"))
+        """Its Step Functions wait a fiftieth of what is said, before a retry too."""
+        return self._stack.enter_context(ministack(self._folder, AUTH="true", SFN_WAIT_SCALE="0.02"))
+
+    @cached_property
+    def scripted_workflow(self) -> tuple[Workflow, Path]:
+        """The state machine, its tasks done as the scripts in that folder say."""
+        scripts = self._folder / "scripts"
+        scripts.mkdir()
+        workflow = Workflow.planned(self.ministack_url)
+        workflow.deploy_scripted(scripts)
+        return workflow, scripts
 
     def close(self) -> None:
         self._stack.close()
@@ -93,6 +104,6 @@ def _clients(**environment: str) -> AwsClients:
     """Made now, because the environment says where they go."""
     with mock.patch.dict(os.environ, CREDENTIALS | environment):
         clients = AwsClients(REGION)
-        for service in ("dynamodb", "s3", "sns", "sqs", "cloudwatch"):
+        for service in ("dynamodb", "s3", "sns", "sqs", "cloudwatch", "stepfunctions"):
             clients.client(service)
     return clients

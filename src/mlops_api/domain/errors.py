@@ -13,6 +13,7 @@ PlatformError
 ├── UnsupportedMedia 415
 ├── Invalid 422               carries one entry per complaint, with row and column
 ├── Unavailable 503           try again; carries Retry-After
+│   └── StillRunning          a job that has to end first; it may take long
 └── StorageFull 507
 """
 
@@ -103,6 +104,10 @@ class Unavailable(PlatformError):
     def __init__(self, detail: str, *, retry_after: int = 1, **extra: Any) -> None:
         super().__init__(detail, **extra)
         self.headers["Retry-After"] = str(retry_after)
+
+
+class StillRunning(Unavailable):
+    title = "Not ended yet"
 
 
 class StorageFull(PlatformError):

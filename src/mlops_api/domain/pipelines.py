@@ -8,6 +8,7 @@
 RUNNING --> SUCCEEDED | FAILED | TIMED_OUT | ABORTED, and from the last three back to RUNNING by a retry.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from itertools import product
 from math import prod
@@ -37,6 +38,15 @@ ALGORITHMS: Final[tuple[AlgorithmName, ...]] = get_args(AlgorithmName)
 MAX_CANDIDATES: Final = 12
 MAX_CAUSE: Final = 4000
 """Characters of a cause that are kept."""
+
+
+def plain_cause(cause: str) -> str:
+    """What a Lambda function's error says, without its stack trace; any other cause as it is."""
+    try:
+        document = json.loads(cause)
+    except ValueError:
+        return cause
+    return str(document["errorMessage"]) if isinstance(document, dict) and "errorMessage" in document else cause
 
 
 class DatasetRejected(Conflict):

@@ -5,12 +5,13 @@ has two halves: what is recorded before it runs, and what is written once it has
 `preprocess` and `train` on one machine, and by the state machine itself on AWS.
 """
 
+from dataclasses import asdict
 from typing import Any
 
-from mlops_api.domain.errors import Unavailable
+from mlops_api.domain.errors import StillRunning
 from mlops_api.domain.pipelines import MAX_CAUSE, Candidate, DatasetRejected, NoCandidate
 from mlops_api.domain.training import TERMINAL
-from mlops_api.ports import RecordStore
+from mlops_api.ports import JobRequests, RecordStore
 from mlops_api.services.collection import Stored
 from mlops_api.services.contention import until_unbeaten
 from mlops_api.services.dataset_records import StoredDataset
@@ -38,21 +39,28 @@ class PipelineSteps:
         plan: PipelinePlan,
         gate: PipelineGate,
         news: PipelineNews,
+        requests: JobRequests | None = None,
     ) -> None:
         self._datasets = datasets
         self._training = training
         self._recipes = recipes
         self._gate = gate
         self._news = news
+        self._requests = requests
         self._plan = plan
         self._executions = execution_collection(records)
 
     # ---- validation
 
     def prepare(self, execution: str) -> Output:
-        """What is to be validated. Raises NotFound when the version was deleted meanwhile."""
+        """What is to be validated, and where the runner begins the job, with which request. Raises NotFound when the
+        version was deleted meanwhile."""
         dataset = self._dataset(execution)
-        return {"dataset": dataset.version, "job": processing_job(dataset)}
+        found = {"dataset": dataset.version, "job": processing_job(dataset)}
+        if self._requests is None:
+            return found
+        spec = self._datasets.validation.spec(dataset)
+        return found | asdict(self._requests.preprocess(spec, size_bytes=dataset.size_bytes))
 
     def preprocess(self, execution: str) -> Output:
         """Begin the processing job unless it was begun; `status` InProgress until the verdict is written."""
@@ -62,14 +70,14 @@ class PipelineSteps:
         return {"status": "InProgress" if waits else "Completed", "jobs": [processing_job(dataset)]}
 
     def check_quality(self, execution: str) -> Output:
-        """`train`: the dataset has a recipe. Raises DatasetRejected; Unavailable while there is no verdict."""
+        """`train`: the dataset has a recipe. Raises DatasetRejected; StillRunning while there is no verdict."""
         version = self._executions.get(execution).value.dataset
-        self._datasets.validation.settle(version)
+        self._datasets.validation.carry_on(self._dataset(execution))
         dataset = self._dataset(execution)
         if dataset.status == "Rejected":
             raise DatasetRejected(self._why(version))
         if dataset.status != "Ready":
-            raise Unavailable(f"{version} is {dataset.status}: its validation has not ended.")
+            raise StillRunning(f"{version} is {dataset.status}: its validation has not ended.")
         figures = {"rows": dataset.rows, "columns": dataset.column_count, "warnings": dataset.warning_count}
         return {"dataset": version, **figures, "train": self._recipes.find(dataset.name) is not None}
 
@@ -112,10 +120,18 @@ class PipelineSteps:
         outcomes = [{"job": job.job, "status": job.status, "model_version": job.model_version} for job in jobs]
         return {"status": "InProgress" if waiting else "Completed", "jobs": waiting, "candidates": outcomes}
 
-    def settle_candidate(self, execution: str, job: str) -> Output:
-        """Write the end of one candidate, if it has ended."""
+    def prepare_candidate(self, execution: str, job: str) -> Output:
+        """The request that the runner begins one candidate with, where it begins jobs itself."""
         self._executions.get(execution)
-        ended = self._training.settled(job)
+        found = {"job": job}
+        return found | asdict(self._requests.train(self._training.spec(job))) if self._requests is not None else found
+
+    def settle_candidate(self, execution: str, job: str) -> Output:
+        """Write the end of one candidate. One that was never begun is begun. Raises StillRunning until it ends."""
+        self._executions.get(execution)
+        ended = self._training.carry_on(job)
+        if ended.status not in TERMINAL:
+            raise StillRunning(f"{job} is {ended.status}: it has not ended.")
         return {"job": job, "status": ended.status, "model_version": ended.model_version}
 
     # ---- judging
@@ -123,7 +139,7 @@ class PipelineSteps:
     def evaluate(self, execution: str) -> Output:
         """Choose the best candidate by the gate's metric and compare it with the champion.
 
-        Raises NoCandidate when no job ended well, Unavailable while one has not ended.
+        Raises NoCandidate when no job ended well, StillRunning while one has not ended.
         """
         stored = self._executions.get(execution).value
         candidates = [self._ended(candidate) for candidate in stored.candidates]
@@ -144,7 +160,7 @@ class PipelineSteps:
     def _ended(self, candidate: Candidate) -> Candidate:
         job = self._training.settled(candidate.job)
         if job.status not in TERMINAL:
-            raise Unavailable(f"{job.job} is {job.status}: it has not ended.")
+            raise StillRunning(f"{job.job} is {job.status}: it has not ended.")
         changes = {"status": job.status, "model_version": job.model_version, "failure_reason": job.failure_reason}
         return candidate.model_copy(update=changes)
 

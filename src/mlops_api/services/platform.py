@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mlops_api.domain.times import Clock, utc_now
 from mlops_api.ports import (
     EndpointHost,
+    JobRequests,
     MetricSink,
     ModelMirror,
     Notifier,
@@ -63,6 +64,7 @@ class Adapters:
     notifier: Notifier
     pipelines: PipelineRunner
     most_instances: int
+    requests: JobRequests | None = None
     mirror: ModelMirror | None = None
 
 
@@ -235,6 +237,7 @@ class Platform:
             plan=PipelinePlan(self.training, self.registry),
             gate=PipelineGate(self.registry, self._policy),
             news=PipelineNews(self.alerts, self._clock),
+            requests=self._adapters.requests,
             **shared,
         )
         return PipelineService(

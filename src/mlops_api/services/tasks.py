@@ -4,7 +4,6 @@ A failure is raised by its name in domain.errors, so that a state's Retry can na
 Approving is not among the tasks: that is a person's, or a gate's that a person set.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mlops_api.domain.errors import BadRequest, Invalid
 from mlops_api.domain.inference import StartBatch
+from mlops_api.domain.pipelines import plain_cause
 from mlops_api.domain.training import StartTraining
 from mlops_api.services.platform import Platform
 from mlops_api.services.principal import PLATFORM
@@ -70,6 +70,13 @@ class _Failure(_Step):
     cause: str = ""
 
 
+class _Ending(_Failure):
+    """`failed_at`: how often it had been redriven when it failed; `redrives`: by now."""
+
+    failed_at: int
+    redrives: int
+
+
 class Tasks:
     def __init__(self, platform: Platform) -> None:
         steps = platform.pipelines.steps
@@ -79,14 +86,16 @@ class Tasks:
             "check_quality": (_Step, lambda asked: steps.check_quality(asked.execution)),
             "plan_training": (_Step, lambda asked: steps.plan_training(asked.execution)),
             "train": (_Step, lambda asked: steps.train(asked.execution)),
+            "prepare_candidate": (_Candidate, lambda asked: steps.prepare_candidate(asked.execution, asked.job)),
             "settle_candidate": (_Candidate, lambda asked: steps.settle_candidate(asked.execution, asked.job)),
             "evaluate": (_Step, lambda asked: steps.evaluate(asked.execution)),
             "register": (_Step, lambda asked: steps.register(asked.execution)),
             "notify": (_Step, lambda asked: steps.notify(asked.execution)),
             "record_failure": (
                 _Failure,
-                lambda asked: steps.record_failure(asked.execution, asked.error, _message(asked.cause)),
+                lambda asked: steps.record_failure(asked.execution, asked.error, plain_cause(asked.cause)),
             ),
+            "fail": (_Ending, _fail),
             "tidy": (_Chore, lambda _: platform.tidy()),
             "dataset": (_Dataset, lambda asked: platform.datasets.get(asked.version)),
             "start_training": (
@@ -98,6 +107,11 @@ class Tasks:
             "batch_job": (_Job, lambda asked: platform.batch.get(asked.job)),
             "endpoint": (_Endpoint, lambda asked: platform.endpoints.get(asked.endpoint)),
         }
+
+    @staticmethod
+    def ending(event: Mapping[str, Any]) -> None:
+        """The task `fail`, which needs no platform."""
+        _fail(_Ending.model_validate(event))
 
     def run(self, event: Mapping[str, Any]) -> dict[str, Any] | None:
         """Raises BadRequest for an unknown task, Invalid for wrong members, and what the service raises."""
@@ -120,10 +134,9 @@ def _read(shape: type[_Task], event: Mapping[str, Any]) -> _Task:
         raise Invalid(f"Task {event['task']}: {'; '.join(': '.join(place) for place in places)}", errors) from error
 
 
-def _message(cause: str) -> str:
-    """What a Lambda function's error says, without its stack trace; any other cause as it is."""
-    try:
-        document = json.loads(cause)
-    except ValueError:
-        return cause
-    return str(document["errorMessage"]) if isinstance(document, dict) and "errorMessage" in document else cause
+def _fail(asked: _Ending) -> None:
+    """Raise what was caught, by its name; not when the execution was redriven since, so that it goes on."""
+    if asked.redrives <= asked.failed_at:
+        # `States.` is kept for what Step Functions itself reports.
+        name = asked.error.removeprefix("States.") or "Failed"
+        raise type(name, (Exception,), {})(plain_cause(asked.cause))

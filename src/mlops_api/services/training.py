@@ -24,7 +24,7 @@ from mlops_api.domain.training import (
     TrainingJob,
     TrainingJobPage,
 )
-from mlops_api.ports import JobState, RecordName, RecordStore, TrainingRunner, Write
+from mlops_api.ports import JobState, RecordName, RecordStore, TrainingRunner, TrainingSpec, Write
 from mlops_api.services.activity import ActivityLog
 from mlops_api.services.collection import Stored
 from mlops_api.services.contention import until_unbeaten
@@ -191,6 +191,10 @@ class TrainingService:
     def carry_on(self, job: str) -> TrainingJob:
         """Begin a recorded job unless it was begun, write its end if it has ended. Harmless when repeated."""
         return visible(self._life.carry_on(job))
+
+    def spec(self, job: str) -> TrainingSpec:
+        """What the runner is asked for. Raises NotFound."""
+        return spec_of(self._jobs.get(job).value)
 
     def settled(self, job: str) -> TrainingJob:
         """What is recorded of it, once its end is written if it has ended."""

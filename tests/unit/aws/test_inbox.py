@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from mlops_api.adapters.aws.clients import AwsClients
+from mlops_api.adapters.aws.cloudwatch_metrics import CloudWatchMetrics
 from mlops_api.adapters.aws.dynamodb_records import DynamoRecords
 from mlops_api.adapters.aws.s3_objects import S3Objects
 from mlops_api.adapters.local.pipeline import AtOnce, LocalPipelineRunner
@@ -38,8 +40,9 @@ def platform(moto: Cloud, store: S3Objects) -> Iterator[Platform]:
 def a_platform(records: DynamoRecords, store: S3Objects) -> Platform:
     runners = ManualProcessing(store), ManualTraining(store), ManualTransform(store), ManualHost()
     pipelines = LocalPipelineRunner(records, AtOnce(), utc_now, seconds=3600)
+    metrics = CloudWatchMetrics(AwsClients(), "MLOps", out=lambda _: None)
     return build(
-        Adapters(records, store, *runners, ManualNotifier(), pipelines, most_instances=1),
+        Adapters(records, store, *runners, metrics, ManualNotifier(), pipelines, most_instances=1),
         Settings(),
         identity=GatewayIdentity("sub"),
         allowed_hosts=frozenset(),

@@ -84,6 +84,10 @@ class AwsClients:
         return self.client("sagemaker-runtime")
 
     @property
+    def stepfunctions(self) -> Client:
+        return self.client("stepfunctions")
+
+    @property
     def logs(self) -> Client:
         return self.client("logs")
 

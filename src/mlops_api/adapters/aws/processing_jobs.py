@@ -61,12 +61,24 @@ class ProcessingJobs:
         """Idempotent by name. Raises Conflict when a job of that name exists that is not this platform's."""
         if self._known(work):
             return
-        self._objects.put(f"{_config_prefix(work.job)}/{work.program}.json", json.dumps(work.config).encode())
+        self.configure(work)
         try:
             with creating(f"Processing job {work.job} cannot be started"):
                 self._clients.sagemaker.create_processing_job(**processing_request(work, self._config))
         except AlreadyThere:
             self._known(work)
+
+    def request(self, work: Work) -> dict[str, Any]:
+        """What CreateProcessingJob takes, for another to call it; the configuration is there then. Raises as start."""
+        if not self._known(work):
+            self.configure(work)
+        return processing_request(work, self._config)
+
+    def configure(self, work: Work) -> str:
+        """Store the program's configuration; its key."""
+        key = f"{config_prefix(work.job)}/{work.program}.json"
+        self._objects.put(key, json.dumps(work.config).encode())
+        return key
 
     def describe(self, job: str) -> Mapping[str, Any]:
         """DescribeProcessingJob's answer. Raises NotFound."""
@@ -102,7 +114,7 @@ class ProcessingJobs:
 def processing_request(work: Work, config: AwsSageMaker) -> dict[str, Any]:
     """What CreateProcessingJob takes."""
     channels = {f"data/{name}": uri for name, uri in work.inputs.items()}
-    channels["config"] = config.folder_uri(_config_prefix(work.job))
+    channels["config"] = config.folder_uri(config_prefix(work.job))
     return {
         "ProcessingJobName": work.job,
         "AppSpecification": {"ImageUri": config.image_uri, "ContainerArguments": [work.program]},
@@ -152,7 +164,8 @@ def _reason(found: Mapping[str, Any]) -> str:
     return str(said)[:MAX_REASON]
 
 
-def _config_prefix(job: str) -> str:
+def config_prefix(job: str) -> str:
+    """Where the configuration of a job lies."""
     return f"jobs/{job}/config"
 
 

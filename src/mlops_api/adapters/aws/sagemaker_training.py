@@ -54,6 +54,11 @@ class SageMakerTraining:
         except AlreadyThere:
             self._known(spec)
 
+    def request(self, spec: TrainingSpec) -> dict[str, Any]:
+        """What CreateTrainingJob takes, for another to call it. Raises as start."""
+        self._known(spec)
+        return training_request(spec, self._config)
+
     def _known(self, spec: TrainingSpec) -> bool:
         """Asked first, because SageMaker looks at a request's input before it looks at its name."""
         try:

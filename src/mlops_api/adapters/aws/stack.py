@@ -12,10 +12,12 @@ from mlops_api.adapters.aws.clients import AwsClients
 from mlops_api.adapters.aws.dynamodb_records import DynamoRecords
 from mlops_api.ports import (
     EndpointHost,
+    JobRequests,
     MetricSink,
     ModelMirror,
     Notifier,
     ObjectStore,
+    PipelineRunner,
     ProcessingRunner,
     TrainingRunner,
     TransformRunner,
@@ -23,7 +25,8 @@ from mlops_api.ports import (
 
 
 class AwsStack:
-    """`sagemaker`: the members of AwsSageMaker, the bucket among them. `topic_arn` empty: alerts go to the log."""
+    """`sagemaker`: the members of AwsSageMaker, the bucket among them; `glue`: those of GlueChoice. `topic_arn` empty:
+    alerts go to the log."""
 
     def __init__(
         self,
@@ -31,11 +34,15 @@ class AwsStack:
         table: str,
         sagemaker: Mapping[str, Any],
         *,
+        state_machine_arn: str,
+        glue: Mapping[str, Any],
         topic_arn: str = "",
         metric_namespace: str = "MLOps",
     ) -> None:
         self.clients = AwsClients(region)
         self._sagemaker = sagemaker
+        self._glue = glue
+        self._state_machine_arn = state_machine_arn
         self._topic_arn = topic_arn
         self._metric_namespace = metric_namespace
         self.records = DynamoRecords(self.clients.dynamodb, table)
@@ -44,6 +51,8 @@ class AwsStack:
         self.training = cast(TrainingRunner, Later(self._training))
         self.transform = cast(TransformRunner, Later(self._transform))
         self.hosting = cast(EndpointHost, Later(self._hosting))
+        self.pipelines = cast(PipelineRunner, Later(self._pipelines))
+        self.requests = cast(JobRequests, Later(self._requests))
         self.mirror = cast(ModelMirror, Later(self._mirror))
         self.metrics = cast(MetricSink, Later(self._metrics))
         self.notifier = cast(Notifier, Later(self._notifier))
@@ -53,12 +62,13 @@ class AwsStack:
 
         return S3Objects(self.clients.s3, self._sagemaker["bucket"])
 
-    def _processing(self) -> ProcessingRunner:
+    def _processing(self) -> Any:
+        from mlops_api.adapters.aws.glue_jobs import GlueChoice
         from mlops_api.adapters.aws.sagemaker_processing import SageMakerProcessing
 
-        return SageMakerProcessing(self.clients, self.objects, self._config())
+        return SageMakerProcessing(self.clients, self.objects, self._config(), GlueChoice(**self._glue))
 
-    def _training(self) -> TrainingRunner:
+    def _training(self) -> Any:
         from mlops_api.adapters.aws.sagemaker_training import SageMakerTraining
 
         return SageMakerTraining(self.clients, self._config())
@@ -72,6 +82,16 @@ class AwsStack:
         from mlops_api.adapters.aws.sagemaker_endpoints import SageMakerEndpoints
 
         return SageMakerEndpoints(self.clients, self._config())
+
+    def _pipelines(self) -> PipelineRunner:
+        from mlops_api.adapters.aws.step_functions import StepFunctionsPipelines
+
+        return StepFunctionsPipelines(self.clients, self._state_machine_arn)
+
+    def _requests(self) -> JobRequests:
+        from mlops_api.adapters.aws.job_requests import AwsJobRequests
+
+        return AwsJobRequests(self._processing(), self._training())
 
     def _mirror(self) -> ModelMirror:
         from mlops_api.adapters.aws.model_packages import ModelPackages

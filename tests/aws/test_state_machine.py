@@ -1,0 +1,167 @@
+"""infra/pipeline.asl.json executed: by the emulator, with the worker in Lambda's runtime, and real jobs.
+
+Only the Resource of `.sync` states is another than in the file; see support/sync_shim. Waits before a retry are a
+fiftieth of what the file says.
+"""
+
+import secrets
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from mlops_api.client import MLOps
+from mlops_api.domain.pipelines import ENDED, STEPS, Execution, Recipe
+from mlops_api.services.platform import Platform
+from mlops_api.services.principal import Principal
+from tests.support.aws_server import AwsServer
+from tests.support.server import PENGUINS
+
+pytestmark = pytest.mark.aws
+
+ANN = Principal("ann")
+ONE = Recipe(target="species", algorithms=["random_forest"])
+TWO = Recipe(target="species", algorithms=["random_forest", "logistic_regression"])
+
+
+@pytest.fixture(scope="module")
+def platform(aws: AwsServer) -> Iterator[Platform]:
+    with aws.platform() as platform:
+        yield platform
+
+
+@pytest.fixture(scope="module")
+def client(aws: AwsServer) -> Iterator[MLOps]:
+    with aws.client() as client:
+        yield client
+
+
+@pytest.fixture
+def name() -> str:
+    """Of a dataset of this test alone."""
+    return f"birds-{secrets.token_hex(4)}"
+
+
+def ended(platform: Platform, execution: str, seconds: float = 150) -> Execution:
+    deadline = time.monotonic() + seconds
+    while (found := platform.pipelines.get(execution)).status not in ENDED:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.3)
+    return found
+
+
+def upload(client: MLOps, name: str, content: Any = PENGUINS) -> str:
+    """The execution that it starts."""
+    client.datasets.upload(content, name=name, wait=False)
+    return f"{name}-v1"
+
+
+def trained(platform: Platform, client: MLOps, name: str, recipe: Recipe) -> Execution:
+    platform.pipelines.recipes.put(ANN, name, recipe)
+    return ended(platform, upload(client, name))
+
+
+def statuses(execution: Execution) -> Mapping[str, str]:
+    return {step.name: step.status for step in execution.steps}
+
+
+def test_an_upload_leads_to_candidates_and_a_comparison(platform: Platform, client: MLOps, name: str) -> None:
+    execution = trained(platform, client, name, Recipe(target="species"))
+    assert execution.status == "SUCCEEDED", execution
+    assert [step.name for step in execution.steps] == list(STEPS)
+    assert set(statuses(execution).values()) == {"SUCCEEDED"}
+    assert [candidate.status for candidate in execution.candidates] == ["Completed"] * 3
+    assert execution.comparison is not None
+    assert execution.comparison.candidate == execution.model_version
+    version = platform.registry.get(str(execution.model_version))
+    assert version.approval_status == "PendingManualApproval"
+    times = [(step.entered_at, step.exited_at) for step in execution.steps]
+    flat = [moment for pair in times for moment in pair if moment is not None]
+    assert flat == sorted(flat)
+    assert len(flat) == 2 * len(STEPS)
+    by_name = {step.name: step for step in execution.steps}
+    assert by_name["CheckQuality"].output == {
+        "dataset": f"{name}:1", "rows": 344, "columns": 8, "warnings": by_name["CheckQuality"].output["warnings"],
+        "train": True,
+    }  # fmt: skip
+    assert by_name["Prepare"].output["engine"] == "sagemaker"
+    assert by_name["Train"].output["candidates"] == [
+        {"job": each.job, "status": "Completed", "model_version": each.model_version} for each in execution.candidates
+    ]
+
+
+def test_without_a_recipe_it_ends_behind_the_verdict(platform: Platform, client: MLOps, name: str) -> None:
+    execution = ended(platform, upload(client, name))
+    assert execution.status == "SUCCEEDED"
+    assert [step.name for step in execution.steps] == list(STEPS[:3])
+    assert client.datasets.get(f"{name}:1").status == "Ready"
+
+
+def test_a_refused_table_fails_it_and_says_where(platform: Platform, client: MLOps, name: str) -> None:
+    platform.pipelines.recipes.put(ANN, name, ONE)
+    execution = ended(platform, upload(client, name, b"a,b\n1,2\n3\n4,5\n"))
+    assert (execution.status, execution.error) == ("FAILED", "DatasetRejected")
+    assert "ragged_row" in str(execution.cause)
+    assert "row" in str(execution.cause)
+    assert statuses(execution)["CheckQuality"] == "FAILED"
+    step = next(step for step in execution.steps if step.name == "CheckQuality")
+    assert (step.error, step.cause) == ("DatasetRejected", execution.cause)
+    assert statuses(execution)["RecordFailure"] == "SUCCEEDED"
+    assert client.datasets.get(f"{name}:1").status == "Rejected"
+
+
+def test_one_failed_candidate_does_not_fail_the_others(
+    aws: AwsServer, platform: Platform, client: MLOps, name: str
+) -> None:
+    aws.sagemaker.faults.no_capacity(f"{name}-v1-random-forest-1")
+    execution = trained(platform, client, name, TWO)
+    assert execution.status == "SUCCEEDED"
+    assert [candidate.status for candidate in execution.candidates] == ["Failed", "Completed"]
+    assert "apacity" in str(execution.candidates[0].failure_reason)
+    assert execution.model_version == execution.candidates[1].model_version
+
+
+def test_when_all_fail_it_fails(aws: AwsServer, platform: Platform, client: MLOps, name: str) -> None:
+    aws.sagemaker.faults.no_capacity(f"{name}-v1-random-forest-1")
+    execution = trained(platform, client, name, ONE)
+    assert (execution.status, execution.error) == ("FAILED", "NoCandidate")
+    assert f"{name}-v1-random-forest-1" in str(execution.cause)
+    assert statuses(execution)["Evaluate"] == "FAILED"
+
+
+def test_a_job_whose_answer_was_lost_is_gone_on_with(
+    aws: AwsServer, platform: Platform, client: MLOps, name: str
+) -> None:
+    """The retry finds the name in use; there is one job of each name, and its outcome is the execution's."""
+    for operation in ("CreateProcessingJob", "CreateTrainingJob"):
+        aws.sagemaker.faults.lose_answers(1, operation)
+    execution = trained(platform, client, name, ONE)
+    assert execution.status == "SUCCEEDED", execution
+    assert [candidate.status for candidate in execution.candidates] == ["Completed"]
+    made = [
+        request.get("ProcessingJobName") or request["TrainingJobName"]
+        for operation in ("CreateProcessingJob", "CreateTrainingJob")
+        for request in aws.sagemaker.requests_of(operation)
+    ]
+    assert (made.count(f"{name}-v1"), made.count(f"{name}-v1-random-forest-1")) == (2, 2)
+
+
+def test_throttling_is_waited_out(aws: AwsServer, platform: Platform, client: MLOps, name: str) -> None:
+    for operation in ("CreateProcessingJob", "CreateTrainingJob", "DescribeTrainingJob"):
+        aws.sagemaker.faults.throttle(2, operation)
+    execution = trained(platform, client, name, ONE)
+    assert execution.status == "SUCCEEDED", execution
+
+
+def test_the_requests_are_those_of_the_runners(aws: AwsServer, platform: Platform, client: MLOps, name: str) -> None:
+    """The state machine passes them on word for word."""
+    execution = trained(platform, client, name, ONE)
+    sent = {each["TrainingJobName"]: each for each in aws.sagemaker.requests_of("CreateTrainingJob")}
+    spec = platform.training.spec(execution.candidates[0].job)
+    with aws.stack() as stack:
+        now = stack.requests.train(spec).request
+    then = sent[spec.job]
+    for request in (then, now):
+        request["HyperParameters"].pop("job_problem_type")  # known, by now, from the job's end
+    assert then == now
