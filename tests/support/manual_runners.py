@@ -150,8 +150,8 @@ class ManualProcessing(_Jobs[ProcessingSpec]):
 class ManualTransform(_Jobs[TransformSpec]):
     """ports.TransformRunner"""
 
-    def __init__(self, objects: ObjectStore) -> None:
-        super().__init__(objects)
+    def __init__(self, objects: ObjectStore, clock: Clock = utc_now) -> None:
+        super().__init__(objects, clock)
         self.rows: dict[str, tuple[int, int, int]] = {}
 
     def describe(self, job: str) -> TransformState:

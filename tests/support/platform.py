@@ -207,7 +207,8 @@ def world_of(
     """A platform over these records, its files below `folder`. `metrics` None: points go to a log nobody reads."""
     signer = UrlSigner(b"a secret of this test", clock=clock)
     objects = FileObjects(folder / "store", signer, lambda: f"http://{HOST}", part_size=1 << 10, clock=clock)
-    runners = ManualProcessing(objects), ManualTraining(objects, clock), ManualTransform(objects), ManualHost()
+    jobs = ManualProcessing(objects, clock), ManualTraining(objects, clock), ManualTransform(objects, clock)
+    runners = *jobs, ManualHost()
     metrics = metrics or CloudWatchMetrics(AwsClients(), "MLOps", out=_ignore, clock=clock)
     notifier = ManualNotifier()
     chosen = Settings(user="ann", data_dir=folder, **settings)

@@ -30,6 +30,7 @@ from mlops_api.services.model_records import StoredVersion, check_approved, rela
 from mlops_api.services.policy import Policy
 from mlops_api.services.principal import PLATFORM, Principal
 from mlops_api.services.registry import RegistryService
+from mlops_api.services.tally import Card, Tally, attention
 
 _ALL = "transform-job"
 OUTPUT_PREFIX = "transform"
@@ -52,8 +53,21 @@ def transform_collection(records: RecordStore) -> Collection[StoredTransform]:
         }
 
     return Collection(
-        records, "transform-job", StoredTransform, what="batch job", key=lambda job: job.transform_job, places=places
+        records,
+        "transform-job",
+        StoredTransform,
+        what="batch job",
+        key=lambda job: job.transform_job,
+        places=places,
+        tally=Tally(lambda job: {"batch_jobs": 1, f"batch_jobs/{job.status}": 1}, _card),
     )
+
+
+def _card(job: StoredTransform) -> Card | None:
+    if job.status != "Failed":
+        return None
+    at, path = job.ended_at or job.created_at, f"{PATH}/{job.transform_job}"
+    return attention("failed_batch", job.transform_job, job.failure_reason or "failed", at, path, days=7)
 
 
 class BatchService:

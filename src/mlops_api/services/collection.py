@@ -8,23 +8,25 @@ from pydantic import BaseModel
 
 from mlops_api.domain.errors import NotFound
 from mlops_api.ports import Count, Delete, Index, Place, Put, Record, RecordName, RecordStore
+from mlops_api.services.tally import Tally, counted_delete, counted_put
 
 M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True)
 class Stored(Generic[M]):
-    """A value and the revision it was read at (0: not stored yet)."""
+    """A value and the revision it was read at (0: not stored yet). `before`: the value that stands there."""
 
     value: M
     revision: int
+    before: M | None = None
 
     def with_value(self, value: M) -> "Stored[M]":
-        return Stored(value, self.revision)
+        return Stored(value, self.revision, self.before)
 
     def written(self) -> "Stored[M]":
         """As it stands once the write that stores it has returned."""
-        return Stored(self.value, self.revision + 1)
+        return Stored(self.value, self.revision + 1, self.value)
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class ValuePage(Generic[M]):
 
 
 class Collection(Generic[M]):
-    """`what` names a thing in messages; `places` says where a value stands in the indexes."""
+    """`what` names a thing in messages; `places` says where a value stands in the indexes; `tally` what it counts."""
 
     def __init__(
         self,
@@ -45,6 +47,7 @@ class Collection(Generic[M]):
         what: str,
         key: Callable[[M], str],
         places: Callable[[M], Mapping[Index, Place]],
+        tally: Tally[M] | None = None,
     ) -> None:
         self._records = records
         self.kind = kind
@@ -52,6 +55,7 @@ class Collection(Generic[M]):
         self._what = what
         self._key = key
         self._places = places
+        self.tally = tally
 
     def get(self, key: str) -> Stored[M]:
         """Raises NotFound saying what is missing."""
@@ -69,6 +73,9 @@ class Collection(Generic[M]):
     def name_of(self, key: str) -> RecordName:
         """For reading records of several kinds at once (found.Found)."""
         return self.kind, key
+
+    def key_of(self, value: M) -> str:
+        return self._key(value)
 
     def missing(self, key: str) -> NotFound:
         return NotFound(f"There is no {self._what} {key!r}.")
@@ -88,23 +95,24 @@ class Collection(Generic[M]):
 
     def to_put(self, stored: Stored[M], *, expires_at: int | None = None) -> Put:
         """The write that stores this value, on condition that the record still is as it was read."""
-        return Put(
-            Record(
-                kind=self.kind,
-                key=self._key(stored.value),
-                data=stored.value.model_dump(mode="json"),
-                indexes=self._places(stored.value),
-                revision=stored.revision,
-                expires_at=expires_at,
-            )
+        record = Record(
+            kind=self.kind,
+            key=self._key(stored.value),
+            data=stored.value.model_dump(mode="json"),
+            indexes=self._places(stored.value),
+            revision=stored.revision,
+            expires_at=expires_at,
         )
+        return Put(record) if self.tally is None else counted_put(self.tally, record, stored.before, stored.value)
 
     def save(self, stored: Stored[M]) -> Stored[M]:
-        return self.read(self._records.put(self.to_put(stored).record))
+        self._records.write([self.to_put(stored)])
+        return stored.written()
 
     def to_delete(self, stored: Stored[M]) -> Delete:
         """The write that removes this value, on condition that the record still is as it was read."""
-        return Delete(self.kind, self._key(stored.value), stored.revision)
+        delete = Delete(self.kind, self._key(stored.value), stored.revision)
+        return delete if self.tally is None else counted_delete(self.tally, delete, stored.before or stored.value)
 
     def page(
         self,
@@ -137,4 +145,5 @@ class Collection(Generic[M]):
         return self._records.count(index, partition)
 
     def read(self, record: Record) -> Stored[M]:
-        return Stored(self._model.model_validate(record.data), record.revision)
+        value = self._model.model_validate(record.data)
+        return Stored(value, record.revision, value)

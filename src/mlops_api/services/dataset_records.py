@@ -14,6 +14,7 @@ from mlops_api.domain.errors import NotFound
 from mlops_api.domain.names import version_id
 from mlops_api.ports import Index, ObjectStore, Place, RecordStore
 from mlops_api.services.collection import Collection
+from mlops_api.services.tally import Card, Counts, Tally, attention
 from mlops_contracts.dataset import DatasetReport
 
 DATASETS = "dataset"
@@ -61,7 +62,26 @@ def dataset_collection(records: RecordStore) -> Collection[StoredDataset]:
         }
 
     return Collection(
-        records, "dataset", StoredDataset, what="dataset version", key=lambda value: value.version, places=places
+        records,
+        "dataset",
+        StoredDataset,
+        what="dataset version",
+        key=lambda value: value.version,
+        places=places,
+        tally=Tally(_counts, _card),
+    )
+
+
+def _counts(value: StoredDataset) -> Counts:
+    return {"datasets": 1, f"datasets/{value.status}": 1, "dataset_bytes": value.size_bytes}
+
+
+def _card(value: StoredDataset) -> Card | None:
+    if value.status != "Rejected":
+        return None
+    message = value.failure_reason or f"{value.violation_count} violations"
+    return attention(
+        "rejected_dataset", value.version, message, value.created_at, f"/datasets/{value.version}/quality", days=7
     )
 
 

@@ -14,13 +14,14 @@ from typing import Any
 
 from mlops_api.domain.errors import AlreadyExists, Conflict, Invalid, NotFound, PlatformError, RevisionMismatch
 from mlops_api.domain.inference import EndpointStatus, Variant
-from mlops_api.domain.names import parse_version
+from mlops_api.domain.names import parse_version, version_id
 from mlops_api.domain.times import Clock, rfc3339
 from mlops_api.ports import EndpointHost, EndpointState, RecordStore, VariantSpec, Write
 from mlops_api.services.activity import ActivityLog
 from mlops_api.services.collection import Stored
 from mlops_api.services.contention import until_unbeaten
 from mlops_api.services.endpoint_records import PATH, StoredEndpoint, endpoint_collection
+from mlops_api.services.model_records import StoredVersion
 from mlops_api.services.principal import PLATFORM, Principal
 from mlops_api.services.repair import begin
 from mlops_api.services.scenes import Scene, Scenes
@@ -211,11 +212,15 @@ class Deployments:
         writes: list[Write] = [self._endpoints.to_put(after)]
         model = scene.model
         if before.value.promote is not None:
-            crowned = model.value.crowned(before.value.promote, rollback=before.value.rollback)
+            promoted = self._promoted(scene, version_id(before.value.model, before.value.promote))
+            crowned = model.value.crowned(promoted, rollback=before.value.rollback)
             if crowned != model.value:
                 writes.append(self._models.to_put(model.with_value(crowned)))
                 model = model.with_value(crowned).written()
         return Plan(writes, replace(scene, endpoint=after.written(), model=model))
+
+    def _promoted(self, scene: Scene, version: str) -> StoredVersion:
+        return (scene.versions.get(version) or self._scenes.resolver.versions.get(version)).value
 
     def _fail(self, stored: Stored[StoredEndpoint], status: EndpointStatus, reason: str) -> Stored[StoredEndpoint]:
         after = stored.with_value(self._moved(stored.value, status=status, failure_reason=reason))

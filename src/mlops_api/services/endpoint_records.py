@@ -6,9 +6,12 @@ from mlops_api.domain.inference import Endpoint, Variant
 from mlops_api.domain.names import version_id
 from mlops_api.ports import Index, Place, RecordStore
 from mlops_api.services.collection import Collection
+from mlops_api.services.tally import LONGEST_MESSAGE, Card, Tally
 
 ENDPOINTS = "endpoint"
 PATH = "/inference/endpoints"
+SECTION = "1-endpoint"
+"""Of cards."""
 
 
 class StoredEndpoint(Endpoint):
@@ -37,8 +40,25 @@ def endpoint_collection(records: RecordStore) -> Collection[StoredEndpoint]:
         }
 
     return Collection(
-        records, "endpoint", StoredEndpoint, what="endpoint", key=lambda endpoint: endpoint.endpoint, places=places
+        records,
+        "endpoint",
+        StoredEndpoint,
+        what="endpoint",
+        key=lambda endpoint: endpoint.endpoint,
+        places=places,
+        tally=Tally(lambda _: {"endpoints": 1}, _card),
     )
+
+
+def _card(endpoint: StoredEndpoint) -> Card:
+    reason = endpoint.failure_reason
+    shown = {
+        "endpoint": endpoint.endpoint,
+        "status": endpoint.status,
+        "failure_reason": reason[:LONGEST_MESSAGE] if reason else None,
+        "updated_at": endpoint.updated_at,
+    }
+    return Card("now", f"{SECTION}/{endpoint.endpoint}", shown)
 
 
 def variant_name(number: int) -> str:

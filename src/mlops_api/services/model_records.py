@@ -11,13 +11,21 @@ from mlops_api.domain.ordering import sortable
 from mlops_api.ports import Index, Place, RecordName, RecordStore
 from mlops_api.services.collection import Collection, Stored
 from mlops_api.services.found import Found
+from mlops_api.services.tally import Card, Counts, Tally, attention
 from mlops_contracts.hyperparameters import ProblemType
 from mlops_contracts.metrics import goodness
 
 VERSIONS = "model-version"
 MODELS = "model"
 MIRROR_DUE = "mirror-due"
+CHAMPIONS = "3-champion"
+"""A section of cards."""
 _BEHIND_TIMES = "~"
+
+
+class Score(BaseModel):
+    objective: str
+    value: float | None
 
 
 class ModelRecord(BaseModel):
@@ -32,14 +40,33 @@ class ModelRecord(BaseModel):
     last_number: int = 0
     aliases: dict[str, int] = Field(default_factory=dict)
     champions: list[int] = Field(default_factory=list)
+    scores: dict[str, Score] = Field(default_factory=dict)
+    """What the champions reached, by version."""
     created_at: str
 
     def names_of(self, number: int) -> list[str]:
         return sorted(alias for alias, target in self.aliases.items() if target == number)
 
-    def crowned(self, number: int, *, rollback: bool) -> "ModelRecord":
-        """With its champion moved."""
-        return self.rolled_back_to(number) if rollback and number in self.champions else self.with_champion(number)
+    def crowned(self, version: "StoredVersion", *, rollback: bool) -> "ModelRecord":
+        """With its champion moved to this version."""
+        number = version.number
+        back = rollback and number in self.champions
+        crowned = self.rolled_back_to(number) if back else self.with_champion(number)
+        return crowned.with_scores({version.version: score_of(version)})
+
+    def last_champions(self) -> list[str]:
+        """The champion and the one before it, if there are."""
+        if CHAMPION not in self.aliases:
+            return []
+        now = self.aliases[CHAMPION]
+        earlier = [number for number in self.champions if number != now]
+        return [version_id(self.model, number) for number in (now, *earlier[-1:])]
+
+    def with_scores(self, scores: Mapping[str, Score]) -> "ModelRecord":
+        """These too; those of versions that are no champions any more are forgotten."""
+        known = {version_id(self.model, number) for number in self.champions}
+        kept = {version: score for version, score in {**self.scores, **scores}.items() if version in known}
+        return self.model_copy(update={"scores": kept})
 
     def with_champion(self, number: int) -> "ModelRecord":
         history = self.champions if self.champions[-1:] == [number] else [*self.champions, number]
@@ -75,7 +102,36 @@ def model_collection(records: RecordStore) -> Collection[ModelRecord]:
         what="model",
         key=lambda model: model.model,
         places=_model_places,
+        tally=Tally(lambda _: {}, _champion_card),
     )
+
+
+def _champion_card(model: ModelRecord) -> Card | None:
+    champions = model.last_champions()
+    if not champions:
+        return None
+    scores = [model.scores.get(version) for version in champions]
+    now, before = scores[0], scores[1] if len(scores) > 1 else None
+    shown = {
+        "model": model.model,
+        "version": champions[0],
+        "objective": now.objective if now else "",
+        "value": now.value if now else None,
+        "previous_version": champions[1] if len(champions) > 1 else None,
+        "previous_value": before.value if before else None,
+    }
+    return Card("now", f"{CHAMPIONS}/{model.model}", shown)
+
+
+def score_of(version: "StoredVersion") -> Score:
+    return Score(objective=version.objective, value=version.objective_value)
+
+
+def with_scores(model: ModelRecord, versions: Collection["StoredVersion"]) -> ModelRecord:
+    """With what its last champions reached, where its record does not say it."""
+    unknown = [version for version in model.last_champions() if version not in model.scores]
+    found = versions.find_many(unknown) if unknown else {}
+    return model.with_scores({version: score_of(value) for version, value in found.items()}) if found else model
 
 
 def _model_places(model: ModelRecord) -> Mapping[Index, Place]:
@@ -123,8 +179,26 @@ def version_collection(records: RecordStore) -> Collection[StoredVersion]:
         return found
 
     return Collection(
-        records, "model-version", StoredVersion, what="model version", key=lambda value: value.version, places=places
+        records,
+        "model-version",
+        StoredVersion,
+        what="model version",
+        key=lambda value: value.version,
+        places=places,
+        tally=Tally(_version_counts, _version_card),
     )
+
+
+def _version_counts(version: StoredVersion) -> Counts:
+    status = f"model_versions/{version.approval_status}"
+    return {"model_versions": 1, status: 1, "model_bytes": version.size_bytes}
+
+
+def _version_card(version: StoredVersion) -> Card | None:
+    if version.approval_status != "PendingManualApproval":
+        return None
+    message = f"{version.objective} {version.objective_value}"
+    return attention("pending_approval", version.version, message, version.created_at, f"/models/{version.version}")
 
 
 def check_approved(version: StoredVersion) -> None:

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from mlops_api.services.pipeline_records import PipelineLaunch
     from mlops_api.services.pipelines import PipelineService
     from mlops_api.services.recipes import RecipeService
+    from mlops_api.services.recount import Recount
     from mlops_api.services.registry import RegistryService
     from mlops_api.services.serving_figures import ServingFigures
     from mlops_api.services.training import TrainingService
@@ -94,7 +95,6 @@ class Platform:
         self._policy = policy
         self._clock = clock
         self._making = threading.RLock()
-        self.records = adapters.records
         self.identity = identity
         self.allowed_hosts = allowed_hosts
         self.allowed_origins = allowed_origins
@@ -114,6 +114,7 @@ class Platform:
                 self.batch.reconcile,
                 self.registry.mirroring.reconcile,
                 self.alerts.reconcile,
+                self.recount.reconcile,
             ],
             lambda reconcile: reconcile(),
         )
@@ -123,6 +124,18 @@ class Platform:
         each([self.reconcile, self.datasets.sweep], lambda chore: chore())
 
     # ---- services
+
+    @once
+    def records(self) -> RecordStore:
+        from mlops_api.services.ledger import Ledger
+
+        return Ledger(self._adapters.records)
+
+    @once
+    def recount(self) -> "Recount":
+        from mlops_api.services.recount import Recount
+
+        return Recount(self.records, self._clock)
 
     @once
     def datasets(self) -> "DatasetService":

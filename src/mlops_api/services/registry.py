@@ -262,7 +262,7 @@ class RegistryService(ModelReading):
             plan = self._deployments.plan(by, scene, one, promote=version.number, rollback=rollback)
             self._records.write([*plan.writes, *others])
             return plan.scene
-        crowned = scene.model.with_value(scene.model.value.crowned(version.number, rollback=rollback))
+        crowned = scene.model.with_value(scene.model.value.crowned(version, rollback=rollback))
         self._records.write([self._models.to_put(crowned), *others])
         return replace(scene, model=crowned.written())
 

@@ -214,6 +214,13 @@ class TrainingService:
         status: JobStatus = job.status if state.status in TERMINAL else _status(job, state)
         return visible(job.model_copy(update=progress_of(state) | {"status": status}))
 
+    def progress(self, job: str) -> float:
+        """Of a job under way, as its runner tells it: from 0, before it began, to 1."""
+        try:
+            return self._runner.describe(job).progress
+        except NotFound:
+            return 0.0
+
     def page(
         self,
         *,

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlops_api.domain.ordering import sortable
-from mlops_api.domain.training import TrainingJob
+from mlops_api.domain.times import parse_rfc3339
+from mlops_api.domain.training import TERMINAL, TrainingJob
 from mlops_api.ports import Index, JobState, Place, RecordStore, TrainingSpec
 from mlops_api.services.collection import Collection
 from mlops_api.services.dataset_records import table_prefix
 from mlops_api.services.job_life import JobRecord
+from mlops_api.services.tally import Card, Counts, Tally, attention
 from mlops_contracts.hyperparameters import HYPERPARAMETERS
 from mlops_contracts.job import JobConfig, encode
 from mlops_contracts.metrics import OBJECTIVE, goodness
@@ -16,6 +18,8 @@ from mlops_contracts.metrics import OBJECTIVE, goodness
 JOBS = "training-job"
 OUTPUT_PREFIX = "training"
 PATH = "/training/jobs"
+RUNNING = "2-running"
+"""A section of cards."""
 
 
 class StoredJob(TrainingJob, JobRecord):
@@ -47,7 +51,32 @@ def job_collection(records: RecordStore) -> Collection[StoredJob]:
             )
         return found
 
-    return Collection(records, "training-job", StoredJob, what="training job", key=lambda job: job.job, places=places)
+    return Collection(
+        records,
+        "training-job",
+        StoredJob,
+        what="training job",
+        key=lambda job: job.job,
+        places=places,
+        tally=Tally(_counts, _card),
+    )
+
+
+def _counts(job: StoredJob) -> Counts:
+    counts = {"training_jobs": 1, f"training_jobs/{job.status}": 1}
+    if job.status in TERMINAL and job.started_at is not None and job.ended_at is not None:
+        taken = parse_rfc3339(job.ended_at) - parse_rfc3339(job.started_at)
+        counts[f"training_ms@{job.ended_at[:10]}"] = round(taken.total_seconds() * 1000)
+    return counts
+
+
+def _card(job: StoredJob) -> Card | None:
+    if job.status == "InProgress":
+        return Card("now", f"{RUNNING}/{job.created_at}", {"job": job.job, "status": job.status})
+    if job.status != "Failed":
+        return None
+    at = job.ended_at or job.created_at
+    return attention("failed_job", job.job, job.failure_reason or "failed", at, f"{PATH}/{job.job}", days=7)
 
 
 def spec_of(job: StoredJob) -> TrainingSpec:

@@ -124,8 +124,26 @@ def test_training_time_is_summed(here: World) -> None:
     here.training.end(job, "Failed", "no")
     here.training.set(job, ended_at="2026-11-22T12:01:30.500000Z")
     here.tell("training", job)
-    figure = stats(here).cost["training_seconds"]
-    assert (figure.value, figure.exact) == (90.5, True)
+    assert stats(here).cost["training_seconds"].value == 90.5
+    here.clock.pass_time(days=31)
+    assert stats(here).cost["training_seconds"].value == 0
+
+
+def test_figures_are_exact_once_they_were_counted(here: World) -> None:
+    here.create()
+    assert not stats(here).counts["datasets"].exact
+    here.platform.reconcile()
+    assert all(figure.exact for figure in stats(here).counts.values())
+    assert counts(here)["datasets"] == 1
+
+
+def test_of_each_kind_the_newest_are_listed(here: World) -> None:
+    dataset = here.ready().version
+    jobs = [failed_job(here, dataset) for _ in range(22)]
+    pending = here.completed(here.start(dataset).job).version
+    found = [(item.kind, item.id) for item in stats(here).needs_attention]
+    assert sorted(found) == sorted([("pending_approval", pending), *(("failed_job", job) for job in jobs[2:])])
+    assert counts(here)["training_jobs_failed"] == 22
 
 
 # ---- activity
