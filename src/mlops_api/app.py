@@ -1,7 +1,7 @@
 """create_app: routers, layers, one error handler. No I/O here and none at import.
 
 A router is loaded by the first request for its paths (Api): a Lambda function pays for what its first request needs,
-however many routes there are.
+however many routes there are. A server, which stays, loads everything before its first request (_lifespan).
 """
 
 import logging
@@ -87,8 +87,11 @@ def create_app(platform: Platform, settings: Settings) -> FastAPI:
 
 
 @asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(app: Api) -> AsyncIterator[None]:
+    """Of a server; a Lambda function has none."""
     platform: Platform = app.state.platform
+    app.load(*ALL)
+    platform.load()
     platform.start()
     try:
         yield

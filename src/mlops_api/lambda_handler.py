@@ -18,9 +18,21 @@ if TYPE_CHECKING:
 def entry() -> "LambdaEntry":
     """Of this process; from its environment."""
     gc.disable()
+    _import_fastapi()
     from mlops_api.lambda_entry import from_environment
 
     return from_environment()
+
+
+def _import_fastapi() -> None:
+    """With its models of OpenAPI built when they are used, which is for the schema's page: a tenth of the start."""
+    from pydantic import BaseModel
+
+    BaseModel.model_config["defer_build"] = True
+    try:
+        import fastapi  # noqa: F401 - for its models
+    finally:
+        del BaseModel.model_config["defer_build"]
 
 
 def handler(event: Mapping[str, Any], context: Any) -> Any:

@@ -102,6 +102,12 @@ class Platform:
         self.start = start
         self.close = close
 
+    def load(self) -> None:
+        """Make every service now: a process that stays may outlive the files it was started from."""
+        for name, member in vars(type(self)).items():
+            if isinstance(member, once):
+                getattr(self, name)
+
     def reconcile(self) -> None:
         """Make good what crashes left undone. Harmless at any time; run at start and on a schedule."""
         each(

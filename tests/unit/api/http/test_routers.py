@@ -4,6 +4,7 @@ import pkgutil
 import re
 from importlib import import_module
 
+import anyio
 import pytest
 
 import mlops_api.routers
@@ -56,3 +57,20 @@ def test_every_operation_of_the_schema_is_served(site: Web) -> None:
             answer = site(method.upper(), re.sub(r"\{[^}]+\}", "x", path))
             assert answer.status_code != 405, (method, path)
             assert "There is nothing at this path" not in answer.text, (method, path)
+
+
+def test_a_server_loads_everything_before_its_first_request(here: World) -> None:
+    app = here.app()
+    served = {path for name in ALL for path in _paths(name)}
+
+    async def started() -> None:
+        async with app.router.lifespan_context(app):
+            assert {getattr(route, "path", None) for route in app.router.routes} >= served
+            assert {"lineage", "dashboard", "feedback"} <= vars(here.platform).keys()
+
+    assert "lineage" not in vars(here.platform)
+    anyio.run(started)
+
+
+def _paths(name: str) -> list[str]:
+    return [route.path for route in import_module(f"mlops_api.routers.{name}").router.routes]
