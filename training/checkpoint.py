@@ -20,10 +20,10 @@ class Checkpoint:
         """True when the last one is `every` seconds old."""
         return time.monotonic() - self._last >= self._every
 
-    def read(self) -> bytearray | None:
+    def read(self) -> bytes | None:
         """What was written last, if anything was."""
         try:
-            return bytearray(self._path.read_bytes())
+            return self._path.read_bytes()
         except FileNotFoundError:
             return None
 

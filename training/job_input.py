@@ -26,12 +26,3 @@ def _decoded(raw: dict[str, str], name: str) -> tuple[JobConfig, Hyperparameters
         return decode(raw)
     except json.JSONDecodeError as error:
         raise JobError(f"A value in {name} is not JSON ({error}); texts need quotes, as in '\"xgboost\"'.") from error
-
-
-def writes_model(resource_config: Path) -> bool:
-    """Whether this host is the first of the job's: SageMaker merges the model folders of all hosts."""
-    try:
-        hosts = json.loads(resource_config.read_bytes())
-    except FileNotFoundError:
-        return True
-    return bool(hosts["current_host"] == sorted(hosts["hosts"])[0])

@@ -17,6 +17,7 @@ from training.estimators.base import Array, balanced
 from training.estimators.stopping_rows import stopping_split
 from training.failure import JobError
 from training.features import ColumnMap, Encoder, columns_from_table, fit_features
+from training.hosts import Hosts
 from training.paths import MlPaths
 from training.reporter import Reporter
 from training.split import Split, split, time_values
@@ -55,7 +56,15 @@ class Prepared:
         """SHA-256 of row numbers: two versions with the same one were judged on the same rows of their table."""
         return hashlib.sha256(np.sort(self.split.valid).astype("<i8").tobytes()).hexdigest()
 
-    def task(self, hyperparameters: Hyperparameters, seed: int, threads: int, paths: MlPaths) -> FitTask:
+    def facts(self) -> dict[str, str]:
+        """What all hosts of a job must see alike, classes first."""
+        return {
+            "classes": json.dumps(self.target.classes),
+            "rows": json.dumps([self.dataset_sha256, self.data.rows, self.validation_digest]),
+            "columns": json.dumps([feature.model_dump(mode="json") for feature in self.features]),
+        }
+
+    def task(self, hyperparameters: Hyperparameters, seed: int, threads: int, paths: MlPaths, hosts: Hosts) -> FitTask:
         """What an estimator is fitted on."""
         y, classes = self.y_train, len(self.target.classes)
         weighted = classes and getattr(hyperparameters, "class_weight", "none") == "balanced"
@@ -74,6 +83,7 @@ class Prepared:
             checkpoints=paths.checkpoints,
             checkpoint_key=checkpoint_key(paths.hyperparameters, self.data),
             time=self.time_train,
+            hosts=hosts,
         )
 
 

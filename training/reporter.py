@@ -14,8 +14,10 @@ FIT_FROM, FIT_TO = 0.05, 0.85
 class Reporter:
     """Prints and flushes each line at once, since the platform follows the log live."""
 
-    def __init__(self, stop: StopRequest) -> None:
+    def __init__(self, stop: StopRequest, *, metrics: bool = True) -> None:
+        """`metrics` False: on a host that does not speak for the job."""
         self._stop = stop
+        self._metrics = metrics
 
     def say(self, text: str) -> None:
         """A line for the reader of the log; line breaks in it, say in a column's name, are escaped."""
@@ -30,13 +32,17 @@ class Reporter:
         self.say(f"phase={name} seconds={time.monotonic() - began:.2f}")
 
     def progress(self, share: float) -> None:
-        self.say(metric_line("progress", share))
+        self._tell([metric_line("progress", share)])
 
     def fit(self, share: float, **metrics: float) -> None:
         """See estimators.Progress. One line holds all, so that a plot finds them at the same round."""
         named = {"progress": round(FIT_FROM + share * (FIT_TO - FIT_FROM), 4)}
         named |= {name.replace("_", ":", 1): value for name, value in metrics.items()}
-        self.say(" ".join(metric_line(name, value) for name, value in named.items()))
+        self._tell([metric_line(name, value) for name, value in named.items()])
+
+    def _tell(self, lines: list[str]) -> None:
+        if self._metrics:
+            self.say(" ".join(lines))
 
     def final(self, metrics: Mapping[str, float]) -> None:
         """The held-out rows' metrics, those that a regex reads."""

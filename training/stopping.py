@@ -29,6 +29,10 @@ class StopRequest:
     def requested(self) -> bool:
         return self._event.is_set()
 
+    def finished(self, seconds: float) -> bool:
+        """Whether the work has come to its end, well or not, within that time."""
+        return self._done.wait(seconds)
+
     def install(self) -> None:
         self._read, self._write = os.pipe()
         os.set_blocking(self._write, False)

@@ -2,7 +2,8 @@
 
     read -> split -> features -> fit -> evaluate -> write
 
-The layout is SageMaker's (paths.py). Exit 0 when model/ holds a bundle; 1 with output/failure; 143 on SIGTERM.
+Several hosts share the fit (hosts/); the first one evaluates and writes. The layout is SageMaker's (paths.py).
+Exit 0 when model/ holds a bundle, 1 with output/failure, 143 on SIGTERM.
 """
 
 import platform
@@ -23,9 +24,11 @@ from training.champion import judge_champion
 from training.estimators import Fitted, fit
 from training.estimators.base import Array
 from training.evaluation import EvaluationInput, evaluate
-from training.failure import guarded
+from training.failure import JobError, guarded
 from training.features import ColumnMap
-from training.job_input import read_config, writes_model
+from training.hosts import Hosts, Place, together
+from training.hosts.group import leave
+from training.job_input import read_config
 from training.libraries import limit_threads, versions
 from training.model_card import render
 from training.paths import MlPaths
@@ -34,6 +37,8 @@ from training.reporter import FIT_FROM, FIT_TO, Reporter
 from training.stopping import StopRequest
 from training.target import Target
 
+ROWS_PER_HOST = 50
+"""Fewer training rows are not worth a host, and would leave some without rows to stop early by."""
 THRESHOLD = 0.5
 """Of a binary model. Class weights move the probabilities instead of the threshold."""
 
@@ -46,26 +51,28 @@ def main(argv: Sequence[str]) -> int:
     paths, stop = MlPaths.from_env(), StopRequest()
     stop.install()
     try:
-        return guarded(paths, lambda: run(paths, Reporter(stop), bundle.machine_threads()))
+        code = guarded(paths, lambda: run(paths, stop, bundle.machine_threads()))
     finally:
         stop.remove()
+    return leave(code)
 
 
-def run(paths: MlPaths, report: Reporter, threads: int) -> None:
+def run(paths: MlPaths, stop: StopRequest, threads: int) -> None:
     """Train one model. Raises JobError for what the user can mend, JobStopped when asked to end."""
     config, hyperparameters = read_config(paths.hyperparameters)
-    if not writes_model(paths.resource_config):
-        report.say("phase=idle the first host trains; this one has nothing to do")
-        return
+    place = Place.read(paths.resource_config)
+    report = Reporter(stop, metrics=place.first)
     limit_threads(threads)
     report.progress(0.0)
-    with report.phase("read", dataset=config.dataset, target=config.target):
-        loaded = data.load(paths.channel("training"), config)
-    prepared = prepare(loaded, config, hyperparameters, report)
-    report.progress(FIT_FROM)
-    with report.phase("fit", algorithm=config.algorithm, rows=len(prepared.split.train), threads=threads):
-        fitted = fit(prepared.task(hyperparameters, config.seed, threads, paths), report)
-    report.progress(FIT_TO)
+    with together(place, paths, stop, report.say) as hosts:
+        prepared = ready(paths, config, hyperparameters, report, hosts)
+        report.progress(FIT_FROM)
+        with report.phase("fit", algorithm=config.algorithm, rows=len(prepared.split.train), threads=threads):
+            fitted = fit(prepared.task(hyperparameters, config.seed, threads, paths, hosts), report)
+        report.progress(FIT_TO)
+    if fitted is None:
+        report.say("phase=done the first host evaluates the model and writes it")
+        return
     with report.phase("evaluate", rows=len(prepared.split.valid)):
         evaluation = judge(fitted, prepared, config)
         champion = judge_champion(paths, prepared, threads)
@@ -78,6 +85,22 @@ def run(paths: MlPaths, report: Reporter, threads: int) -> None:
 
 
 # --------------------------------------------------------------------------- judgement and bundle
+
+
+def ready(
+    paths: MlPaths, config: JobConfig, hyperparameters: Hyperparameters, report: Reporter, hosts: Hosts
+) -> Prepared:
+    """The rows of the data channel, prepared alike on all hosts."""
+    with report.phase("read", dataset=config.dataset, target=config.target):
+        loaded = data.load(paths.channel("training"), config)
+    prepared = prepare(loaded, config, hyperparameters, report)
+    hosts.agree(prepared.facts())
+    rows = len(prepared.split.train)
+    if hosts.size > 1 and rows < hosts.size * ROWS_PER_HOST:
+        raise JobError(
+            f"{rows:,} training rows are too few for {hosts.size} hosts; use at most {max(1, rows // ROWS_PER_HOST)}."
+        )
+    return prepared
 
 
 def judge(fitted: Fitted, prepared: Prepared, config: JobConfig) -> Evaluation:

@@ -1,6 +1,6 @@
 """What every fit takes and gives."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from mlops_contracts.hyperparameters import Hyperparameters, ProblemType
 from training.features import Encoder
+from training.hosts import Alone, Hosts
 from training.scorers.base import Scorer
 
 Array = npt.NDArray[Any]
@@ -33,7 +34,8 @@ class FitTask:
 
     The held-out `matrix_valid` and `y_valid` are there to be watched while the fit goes on; no fit may learn
     from them. `time` (n,) is there when rows are split by time. `checkpoints` is a folder that outlives the process,
-    `checkpoint_key` names this very job and its configuration.
+    `checkpoint_key` names this very job and its configuration. Every one of `hosts` has all rows; what they share out
+    among them is the work.
     """
 
     problem_type: ProblemType
@@ -50,6 +52,7 @@ class FitTask:
     checkpoints: Path
     checkpoint_key: str
     time: Array | None = None
+    hosts: Hosts = field(default_factory=Alone)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,9 @@
 
 Early stopping looks at a tenth of the training rows that no tree is fitted on, not at the held-out rows, so that
 the metrics reported of those stay those of rows the model has not seen. They are only watched.
+
+Several hosts each boost on a share of the rows; XGBoost adds up their histograms and losses, so that all have the same
+trees. The first one keeps the checkpoints.
 """
 
 from dataclasses import dataclass
@@ -46,7 +49,7 @@ LOSSES = {
 }
 
 
-def fit_boosted(task: FitTask, chosen: XGBoostHyperparameters, progress: Progress) -> Fitted:
+def fit_boosted(task: FitTask, chosen: XGBoostHyperparameters, progress: Progress) -> Fitted | None:
     """Boost until the rounds are done or the stopping rows no longer improve; the best round's model.
 
     Goes on from a checkpoint of the same key, to the model an unbroken fit gives; with subsample or
@@ -56,6 +59,8 @@ def fit_boosted(task: FitTask, chosen: XGBoostHyperparameters, progress: Progres
     boosting = _Boosting(task, chosen, progress)
     boosting.run()
     booster = boosting.best()
+    if not task.hosts.first:
+        return None
     return Fitted(BoostedScorer(booster, task.threads), booster)
 
 
@@ -74,10 +79,13 @@ class _Boosting:
         asked = self.chosen.early_stopping_rounds
         parts = stopping_split(task.problem_type, task.y, task.time, task.seed) if asked else None
         rows = parts.train if parts else np.arange(len(task.y))
-        self.fitted = self._quantised(task.matrix[rows] if parts else task.matrix, task.y[rows], _at(task.weight, rows))
+        own = rows[task.hosts.rows(len(rows))]
+        self.fitted = self._quantised(
+            task.matrix if len(own) == len(task.y) else task.matrix[own], task.y[own], _at(task.weight, own)
+        )
         self.stopping = None
         if parts:
-            held = parts.valid
+            held = parts.valid[task.hosts.rows(len(parts.valid))]
             self.stopping = self._quantised(task.matrix[held], task.y[held], _at(task.weight, held), self.fitted)
         watched = stratified_rows(task.y_valid, WATCHED_ROWS, task.seed)
         self.watched_y = task.y_valid[watched]
@@ -93,8 +101,9 @@ class _Boosting:
 
     def _booster(self) -> xgboost.Booster:
         caches = [each for each in (self.fitted, self.stopping, self.watched) if each is not None]
-        saved = self.checkpoint.read()
-        booster = xgboost.Booster(self._parameters(), cache=caches, model_file=saved)
+        saved = self.task.hosts.from_first(self.checkpoint.read() if self.task.hosts.first else None)
+        model = None if saved is None else bytearray(saved)
+        booster = xgboost.Booster(self._parameters(), cache=caches, model_file=model)
         if saved is not None:
             self.progress.say(f"phase=resume rounds={booster.num_boosted_rounds()}")
         return booster
@@ -123,7 +132,7 @@ class _Boosting:
         for number in range(self.booster.num_boosted_rounds(), self.chosen.n_estimators):
             if self.stopping is not None and number - best_round > self.chosen.early_stopping_rounds:
                 break
-            if self.progress.stop_requested():
+            if self.task.hosts.any(self.progress.stop_requested()):
                 self._save()
                 raise JobStopped
             self.booster.update(self.fitted, number)
@@ -161,6 +170,8 @@ class _Boosting:
         return live
 
     def _save(self) -> None:
+        if not self.task.hosts.first:
+            return
         self.checkpoint.write(bytes(self.booster.save_raw("ubj")))
 
     def _best_round(self) -> int:

@@ -8,8 +8,9 @@ from mlops_contracts.hyperparameters import (
 from training.estimators.base import FitTask, Fitted, Progress
 
 
-def fit(task: FitTask, progress: Progress) -> Fitted:
-    """Fit `task`. Raises JobStopped when `progress` asks for it and the algorithm can stop by itself."""
+def fit(task: FitTask, progress: Progress) -> Fitted | None:
+    """Fit `task`; None on a host that is not the first. Raises JobStopped when `progress` asks any host for it and the
+    algorithm can stop by itself."""
     chosen = task.hyperparameters
     if isinstance(chosen, XGBoostHyperparameters):
         from training.estimators.boosted import fit_boosted
@@ -20,6 +21,10 @@ def fit(task: FitTask, progress: Progress) -> Fitted:
 
         return fit_forest(task, chosen, progress)
     if isinstance(chosen, LogisticRegressionHyperparameters):
+        if task.hosts.size > 1:
+            from training.estimators.linear_hosts import fit_linear_on_hosts
+
+            return fit_linear_on_hosts(task, chosen, progress)
         from training.estimators.linear import fit_linear
 
         return fit_linear(task, chosen, progress)

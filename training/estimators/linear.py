@@ -12,13 +12,16 @@ from sklearn.linear_model import LogisticRegression
 from mlops_contracts.hyperparameters import LogisticRegressionHyperparameters
 from training.estimators.base import FitTask, Fitted, Progress
 from training.features import Encoder
+from training.hosts import Alone, Hosts
 from training.scorers.linear import LinearScorer
 
 Array = npt.NDArray[Any]
 
-NEWTON_UP_TO = 100
+NEWTON_UP_TO = 200
 """Coefficients. Newton's method converges in a few passes over the rows, but each costs their square; many one-hot
 columns are mostly zeros, from which L-BFGS on a sparse matrix profits."""
+NEWTON_TOLERANCE = 1e-9
+"""Largest gradient at the end of Newton's method: one step more than 1e-6 takes, and the optimum to nine digits."""
 SMALLEST = 1e-290
 """Deviation of a column that counts: its inverse, times a coefficient, must be a finite number."""
 TOLERANCE = 1e-6
@@ -34,12 +37,16 @@ class Design:
     levels: tuple[int, ...]
 
     @classmethod
-    def of(cls, encoder: Encoder, matrix: Array) -> "Design":
-        """Learn center and scale from training rows; indicators and codes are left as they are."""
+    def of(cls, encoder: Encoder, matrix: Array, hosts: Hosts | None = None) -> "Design":
+        """Learn center and scale from training rows, of which each host has a share; indicators and codes are left as
+        they are."""
+        hosts = hosts or Alone()
         numbers = matrix[:, : len(encoder.numbers)]
         indicators = len(encoder.indicated)
-        scale = _deviation(numbers)
-        center = np.concatenate([numbers.mean(axis=0), np.zeros(indicators)])
+        rows = hosts.total(np.array([float(len(numbers))]))[0]
+        means = hosts.total(numbers.sum(axis=0)) / rows
+        scale = _deviation(numbers, means, rows, hosts)
+        center = np.concatenate([means, np.zeros(indicators)])
         levels = tuple(len(feature.categories) + 2 for feature in encoder.categoricals)
         return cls(center, np.concatenate([scale, np.ones(indicators)]), levels)
 
@@ -85,11 +92,12 @@ class Design:
         )
 
 
-def _deviation(numbers: Array) -> Array:
+def _deviation(numbers: Array, means: Array, rows: float, hosts: Hosts) -> Array:
     """Standard deviation of each column, 1 where it is nothing; squares of small numbers must not vanish."""
-    largest = np.abs(numbers).max(axis=0, initial=SMALLEST)
+    largest = hosts.largest(np.abs(numbers).max(axis=0, initial=SMALLEST))
     unit = np.exp2(np.floor(np.log2(largest)))  # a power of two, so that no digit changes
-    scale: Array = (numbers / unit).std(axis=0) * unit
+    squares = ((numbers / unit - means / unit) ** 2).sum(axis=0)
+    scale: Array = np.sqrt(hosts.total(squares) / rows) * unit
     scale[scale < SMALLEST] = 1.0
     return scale
 
@@ -101,7 +109,8 @@ def fit_linear(task: FitTask, chosen: LogisticRegressionHyperparameters, progres
     newton = coefficients <= NEWTON_UP_TO
     matrix = design.dense(task.matrix) if newton else design.sparse(task.matrix)
     solver = "newton-cholesky" if newton else "lbfgs"
-    model = LogisticRegression(C=chosen.C, max_iter=chosen.max_iter, solver=solver, tol=TOLERANCE)
+    tolerance = NEWTON_TOLERANCE if newton else TOLERANCE
+    model = LogisticRegression(C=chosen.C, max_iter=chosen.max_iter, solver=solver, tol=tolerance)
     progress.say(f"phase=fit solver={solver} design_columns={design.width}")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -298,15 +298,6 @@ def test_arguments_are_refused():
     assert train.main(["--fast"]) == 2
 
 
-def test_only_the_first_host_writes(tmp_path, capsys):
-    job(tmp_path, mixed_table(300), "xgboost", "two")
-    hosts = {"current_host": "algo-2", "hosts": ["algo-1", "algo-2"]}
-    (tmp_path / "input" / "config" / "resourceconfig.json").write_text(json.dumps(hosts))
-    assert train.main([]) == 0
-    assert "phase=idle" in capsys.readouterr().out
-    assert not (tmp_path / "model").exists()
-
-
 # --------------------------------------------------------------------------- being stopped
 
 LONG = {
