@@ -4,18 +4,24 @@ Only the Resource of `.sync` states is another than in the file; see support/syn
 fiftieth of what the file says.
 """
 
+import hashlib
+import random
 import secrets
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import httpx
 import pytest
 
 from mlops_api.client import MLOps
+from mlops_api.domain.datasets import CreateDataset
 from mlops_api.domain.pipelines import ENDED, STEPS, Execution, Recipe
 from mlops_api.services.platform import Platform
 from mlops_api.services.principal import Principal
 from tests.support.aws_server import AwsServer
+from tests.support.lambda_events import object_created
 from tests.support.server import PENGUINS
 
 pytestmark = pytest.mark.aws
@@ -165,3 +171,42 @@ def test_the_requests_are_those_of_the_runners(aws: AwsServer, platform: Platfor
     for request in (then, now):
         request["HyperParameters"].pop("job_problem_type")  # known, by now, from the job's end
     assert then == now
+
+
+def test_a_hundred_events_in_any_order_are_one_execution_each(
+    aws: AwsServer, platform: Platform, client: MLOps, name: str
+) -> None:
+    """Of an upload that was cut off, of two files dropped under one key, and of what the platform wrote itself;
+    beside those that S3 sends to the worker."""
+    cut_off(aws, platform, name)
+    for _ in range(2):
+        aws.drop(f"{name}-dropped", PENGUINS)
+    keys = [f"datasets/{name}/1/raw", f"inbox/{name}-dropped/{PENGUINS.name}", f"datasets/{name}/1/table/dataset.json"]
+    events = [object_created(key) for key in keys for _ in range(34)]
+    random.Random(20261125).shuffle(events)  # noqa: S311 - an order, no secret
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(aws.function.invoke, events))
+    executions = [f"{name}-v1", f"{name}-dropped-v1", f"{name}-dropped-v2"]
+    assert [ended(platform, each).status for each in executions] == ["SUCCEEDED"] * 3
+    begun = [each for each in aws.workflow.executions() if name in each]
+    assert sorted(begun) == sorted(executions)
+    jobs = [each["ProcessingJobName"] for each in aws.sagemaker.requests_of("CreateProcessingJob")]
+    assert [jobs.count(each) for each in executions] == [1, 1, 1]
+    assert {each.version for each in client.datasets.list(name=f"{name}-dropped")} == {
+        f"{name}-dropped:1", f"{name}-dropped:2",
+    }  # fmt: skip
+
+
+def cut_off(aws: AwsServer, platform: Platform, name: str) -> None:
+    """An upload whose parts are put together, and nobody says so."""
+    content = PENGUINS.read_bytes()
+    request = CreateDataset(
+        name=name, filename=PENGUINS.name, size_bytes=len(content), sha256=hashlib.sha256(content).hexdigest()
+    )
+    created = platform.datasets.create(ANN, request, None)
+    assert created.upload is not None
+    [part] = created.upload.parts
+    sent = httpx.put(part.url, content=content, headers=dict(part.headers))
+    upload_id = platform.records.get("dataset", created.version).data["upload_id"]
+    with aws.stack() as stack:
+        stack.objects.complete_upload(upload_id, [(1, sent.headers["etag"])])

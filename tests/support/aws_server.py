@@ -12,6 +12,7 @@ from unittest import mock
 
 import httpx
 
+from mlops_api.adapters.aws.clients import Client
 from mlops_api.adapters.aws.stack import AwsStack
 from mlops_api.adapters.aws.table import create_table
 from mlops_api.bootstrap import aws_platform, aws_stack
@@ -39,9 +40,14 @@ class AwsServer:
     workflow: Workflow
     bucket: str
     environment: Mapping[str, str]
+    s3: Client
 
     def client(self) -> MLOps:
         return MLOps(self.gateway.url, TOKEN, timeout=60)
+
+    def drop(self, dataset: str, file: Path) -> None:
+        """Put it where docs/aws.md says that files are dropped. EventBridge tells the worker of it."""
+        self.s3.upload_file(str(file), self.bucket, f"inbox/{dataset}/{file.name}")
 
     @contextmanager
     def platform(self) -> Iterator[Platform]:
@@ -80,7 +86,7 @@ def aws_server(cloud: Cloud, cloud_url: str, folder: Path, **settings: str) -> I
             ApiGateway(function.invoke, TOKEN, {"sub": "ann"}) as gateway,
         ):
             functions.append(function)
-            yield AwsServer(gateway, function, sagemaker, workflow, bucket, environment)
+            yield AwsServer(gateway, function, sagemaker, workflow, bucket, environment, cloud.clients.s3)
 
 
 def _endpoints(cloud: str, sagemaker: str) -> dict[str, str]:

@@ -66,6 +66,11 @@ class Workflow:
             name=self.name, definition=json.dumps(machine), roleArn=allowed, type="STANDARD"
         )
 
+    def executions(self) -> list[str]:
+        """The names of all of them."""
+        pages = client("stepfunctions", self.url).get_paginator("list_executions").paginate(stateMachineArn=self.arn)
+        return [each["name"] for page in pages for each in page["executions"]]
+
     def _shim(self, functions: Any, name: str, allowed: str, environment: Mapping[str, str]) -> str:
         shim = dict(environment) | {"SHIM": name}
         return create_function(functions, f"{self.name}-{name}", _SHIM, allowed, shim, timeout=_SHIM_SECONDS)
