@@ -92,6 +92,30 @@ def test_an_execution_that_waits_to_be_redriven_runs(carried: Carried, client: A
     assert step_functions._status({"status": "PENDING_REDRIVE"}) == "RUNNING"
 
 
+def test_large_tables_are_validated_on_glue(carried: Carried, name: str) -> None:
+    carried.script.write(name, prepare=[{"answer": {"job": "p", "engine": "glue", "request": {}}}])
+    carried.runner.start(name, {})
+    state = ended(carried, name)
+    assert (state.status, [step.name for step in state.steps]) == ("SUCCEEDED", list(STEPS))
+    assert state.steps[1].output == {"status": "Completed", "jobs": ["p"]}
+
+
+def test_a_failure_on_glue_is_that_of_the_step(carried: Carried, name: str) -> None:
+    broken = {"task": "run", "execution": name}
+    carried.script.write(
+        name,
+        prepare=[{"answer": {"job": "p", "engine": "glue", "request": broken}}],
+        run=[{"raise": "OutOfMemory", "cause": "executor lost"}],
+    )
+    carried.runner.start(name, {})
+    state = ended(carried, name)
+    assert (state.status, state.error, state.cause) == ("FAILED", "OutOfMemory", "executor lost")
+    assert [(step.name, step.status) for step in state.steps[1:]] == [
+        ("Preprocess", "FAILED"),
+        ("RecordFailure", "SUCCEEDED"),
+    ]
+
+
 @pytest.mark.parametrize("step", ["CheckQuality", "Train", "Register"])
 def test_the_task_at_the_end_lets_a_redriven_execution_go_on(
     carried: Carried, emulators: Emulators, client: Any, name: str, step: str
