@@ -78,11 +78,13 @@ def _routes(world: platform.World) -> set[str]:
 def _here(world: World) -> Iterator[Here]:
     clock = TestClock()
     with closing(Emulators(world.scratch)) as emulators:
-        client = emulators.moto.clients.dynamodb
+        moto = emulators.moto
+        client = moto.clients.dynamodb
         table = f"{_TABLE}-{secrets.token_hex(4)}"  # moto's tables outlive a measurement in the same process
         create_table(client, table)
         records = DynamoRecords(client, table, now=lambda: clock().timestamp())
-        made = platform.world_of(world.scratch / "store", records, clock, identity=GatewayIdentity("sub"))
+        metrics = moto.metrics(clock)
+        made = platform.world_of(world.scratch / "store", records, clock, metrics, identity=GatewayIdentity("sub"))
         with closing(LambdaEntry(made.platform, made.settings)) as entry:
             yield Here(made, client, entry)
 

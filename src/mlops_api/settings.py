@@ -56,6 +56,10 @@ class Settings(BaseModel):
         5 * 24 * 3600, ge=60, description="Longest pipeline execution; then it is TIMED_OUT, and its jobs are stopped."
     )
     second_approver: bool = Field(False, description="Refuse approval by the one who started the training job.")
+    dataset_alarms: bool = Field(True, description="Make alarms on the quality of every dataset.")
+    fresh_days: int = Field(
+        0, ge=0, le=7, description="Days without a new version after which a dataset's alarm goes off; 0: never."
+    )
     metric_days: int = Field(90, ge=1, le=3650, description="local: how long points of metrics are kept.")
     webhook_url: str = Field("", description="local: where alerts are posted; empty: they go to the log.")
     webhook_secret: SecretStr = Field(SecretStr(""), description="local: signs what is posted there.")

@@ -16,9 +16,11 @@ from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber
 
 from mlops_api.adapters.aws.clients import AwsClients, Client
+from mlops_api.adapters.aws.cloudwatch_metrics import CloudWatchMetrics
 from mlops_api.adapters.aws.dynamodb_records import DynamoRecords
 from mlops_api.adapters.aws.s3_objects import S3Objects
 from mlops_api.adapters.aws.table import create_table
+from mlops_api.domain.times import Clock, utc_now
 from tests.support.aws import CREDENTIALS, REGION, fresh_name
 from tests.support.aws_workflow import Workflow
 from tests.support.ministack import ministack
@@ -40,6 +42,10 @@ class Cloud:
     @contextmanager
     def objects(self, **options: Any) -> Iterator[S3Objects]:
         yield S3Objects(self.clients.s3, create_bucket(self.clients.s3), **options)
+
+    def metrics(self, clock: Clock = utc_now) -> CloudWatchMetrics:
+        """Points go to a log that nobody reads."""
+        return CloudWatchMetrics(self.clients, "MLOps", out=lambda _: None, clock=clock)
 
 
 class Emulators:

@@ -12,8 +12,6 @@ from typing import Any, TypeVar
 
 from fastapi import FastAPI
 
-from mlops_api.adapters.aws.clients import AwsClients
-from mlops_api.adapters.aws.cloudwatch_metrics import CloudWatchMetrics
 from mlops_api.adapters.local.file_objects import MOUNT, FileObjects
 from mlops_api.adapters.local.pipeline import AtOnce, LocalPipelineRunner
 from mlops_api.adapters.local.signing import UrlSigner
@@ -27,7 +25,7 @@ from mlops_api.domain.inference import StartBatch, TransformJob
 from mlops_api.domain.models import Approve, ModelVersion
 from mlops_api.domain.pipelines import DatasetRecipe, Execution, Recipe
 from mlops_api.domain.training import StartTraining, TrainingJob
-from mlops_api.ports import MetricSink, ModelMirror, RecordStore
+from mlops_api.ports import MetricSink, ModelMirror, Notifier, RecordStore
 from mlops_api.services.identity import Identity, TokenIdentity
 from mlops_api.services.platform import Platform
 from mlops_api.services.principal import Principal
@@ -61,8 +59,8 @@ class TestClock:
 
     __test__ = False
 
-    def __init__(self) -> None:
-        self._now = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
+    def __init__(self, start: datetime = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)) -> None:
+        self._now = start
         self._lock = threading.Lock()
 
     def __call__(self) -> datetime:
@@ -192,29 +190,30 @@ def world(folder: Path, **settings: Any) -> Iterator[World]:
         closing(SqliteRecords(folder / "records.sqlite3", now=lambda: clock().timestamp())) as records,
         closing(SqliteMetrics(folder / "metrics.sqlite3", keep=timedelta(days=90), clock=clock)) as metrics,
     ):
-        yield world_of(folder, records, clock, metrics=metrics, **settings)
+        yield world_of(folder, records, clock, metrics, **settings)
 
 
 def world_of(
     folder: Path,
     records: RecordStore,
     clock: TestClock,
+    metrics: MetricSink,
+    *,
     identity: Identity | None = None,
     mirror: ModelMirror | None = None,
-    metrics: MetricSink | None = None,
+    notifier: Notifier | None = None,
     **settings: Any,
 ) -> World:
-    """A platform over these records, its files below `folder`. `metrics` None: points go to a log nobody reads."""
+    """A platform over these records, its files below `folder`."""
     signer = UrlSigner(b"a secret of this test", clock=clock)
     objects = FileObjects(folder / "store", signer, lambda: f"http://{HOST}", part_size=1 << 10, clock=clock)
     jobs = ManualProcessing(objects, clock), ManualTraining(objects, clock), ManualTransform(objects, clock)
     runners = *jobs, ManualHost()
-    metrics = metrics or CloudWatchMetrics(AwsClients(), "MLOps", out=_ignore, clock=clock)
-    notifier = ManualNotifier()
+    manual = ManualNotifier()
     chosen = Settings(user="ann", data_dir=folder, **settings)
     pipelines = LocalPipelineRunner(records, AtOnce(), clock, seconds=chosen.pipeline_seconds)
     platform = build(
-        Adapters(records, objects, *runners, metrics, notifier, pipelines, most_instances=1, mirror=mirror),
+        Adapters(records, objects, *runners, metrics, notifier or manual, pipelines, most_instances=1, mirror=mirror),
         chosen,
         identity=identity or TokenIdentity(ANN.name, TOKEN),
         allowed_hosts=frozenset({"127.0.0.1", "localhost", "[::1]"}),
@@ -222,11 +221,7 @@ def world_of(
         mounts={MOUNT: StorageApp(objects, signer)},
     )
     pipelines.attach(Tasks(platform).run, lambda told: platform.events.handle(told) and None)
-    return World(platform, chosen, records, objects, *runners, metrics, notifier, pipelines, clock=clock)
-
-
-def _ignore(_: str) -> None:
-    return None
+    return World(platform, chosen, records, objects, *runners, metrics, manual, pipelines, clock=clock)
 
 
 def at_once(*actions: Callable[[], T]) -> list[T | BaseException]:

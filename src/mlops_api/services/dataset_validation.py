@@ -19,6 +19,7 @@ from mlops_api.services.activity import ActivityLog
 from mlops_api.services.contention import until_unbeaten
 from mlops_api.services.contracts import ContractService
 from mlops_api.services.dataset_comparison import DatasetComparison
+from mlops_api.services.dataset_measurements import DatasetMeasurements
 from mlops_api.services.dataset_records import (
     DATASETS,
     DatasetFiles,
@@ -55,8 +56,10 @@ class DatasetValidation:
         policy: Policy,
         contracts: ContractService,
         recipes: Callable[[], "RecipeService"],
+        measurements: DatasetMeasurements,
     ) -> None:
         self._recipes = recipes
+        self._measurements = measurements
         self._contracts = contracts
         self.comparison = DatasetComparison(dataset_collection(records), objects)
         self._records = records
@@ -149,6 +152,7 @@ class DatasetValidation:
         if dataset.status == "Ready":
             writes.append(self._names.with_ready(self._names.of(read, name), dataset.number))
         self._records.write(writes)
+        self._measurements.record(dataset)
 
     def _verdict(self, dataset: StoredDataset, state: JobState) -> dict[str, Any]:
         if state.status != "Completed":

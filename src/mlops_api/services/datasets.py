@@ -31,6 +31,7 @@ from mlops_api.services.activity import ActivityLog
 from mlops_api.services.collection import Stored
 from mlops_api.services.contention import until_unbeaten
 from mlops_api.services.contracts import ContractService
+from mlops_api.services.dataset_measurements import DatasetMeasurements
 from mlops_api.services.dataset_records import (
     DATASETS,
     DatasetFiles,
@@ -70,6 +71,7 @@ class DatasetService:
         contracts: ContractService,
         recipes: Callable[[], "RecipeService"],
         pipelines: PipelineLaunch,
+        measurements: DatasetMeasurements,
     ) -> None:
         self._pipelines = pipelines
         self._records = records
@@ -90,6 +92,7 @@ class DatasetService:
             policy=policy,
             contracts=contracts,
             recipes=recipes,
+            measurements=measurements,
         )
 
         self._comparison = self.validation.comparison

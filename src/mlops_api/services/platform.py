@@ -145,8 +145,12 @@ class Platform:
 
     @once
     def datasets(self) -> "DatasetService":
+        from mlops_api.services.dataset_measurements import DatasetMeasurements
         from mlops_api.services.datasets import DatasetService
 
+        measurements = DatasetMeasurements(
+            metrics=self._adapters.metrics, objects=self._adapters.objects, policy=self._policy, clock=self._clock
+        )
         return DatasetService(
             objects=self._adapters.objects,
             processing=self._adapters.processing,
@@ -154,6 +158,7 @@ class Platform:
             contracts=self.contracts,
             recipes=lambda: self.recipes,
             pipelines=self._launch,
+            measurements=measurements,
             **self._writing,
         )
 

@@ -15,6 +15,7 @@ from mlops_api.domain.errors import BadRequest, Conflict, Invalid, NotFound
 from mlops_api.domain.models import Approve
 from mlops_api.lambda_entry import MOST_BYTES, LambdaEntry, UnknownEvent
 from mlops_api.services.identity import GatewayIdentity
+from tests.support.emulators import Cloud
 from tests.support.lambda_events import http_event, object_created, rest_event, scheduled
 from tests.support.manual_runners import event
 from tests.support.platform import ANN, TestClock, World, processing_job, world_of
@@ -22,10 +23,10 @@ from tests.support.web import AUTHORIZED
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Iterator[World]:
+def here(moto: Cloud, tmp_path: Path) -> Iterator[World]:
     clock = TestClock()
     with closing(SqliteRecords(tmp_path / "records.sqlite3", now=lambda: clock().timestamp())) as records:
-        yield world_of(tmp_path, records, clock, identity=GatewayIdentity("sub"))
+        yield world_of(tmp_path, records, clock, moto.metrics(clock), identity=GatewayIdentity("sub"))
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ def a_world(moto: Cloud, tmp_path: Path) -> Iterator[Callable[[], World]]:
         tables.append(fresh_name("records"))
         create_table(client, tables[-1])
         records = DynamoRecords(client, tables[-1], now=lambda: clock().timestamp())
-        return world_of(tmp_path / tables[-1], records, clock)
+        return world_of(tmp_path / tables[-1], records, clock, moto.metrics(clock))
 
     yield make
     for table in tables:

@@ -23,7 +23,7 @@ def entry(moto: Cloud, tmp_path: Path) -> Iterator[LambdaEntry]:
     clock, client, table = TestClock(), moto.clients.dynamodb, fresh_name("records")
     create_table(client, table)
     records = DynamoRecords(client, table, now=lambda: clock().timestamp())
-    here = world_of(tmp_path, records, clock, identity=GatewayIdentity("sub"))
+    here = world_of(tmp_path, records, clock, moto.metrics(clock), identity=GatewayIdentity("sub"))
     with closing(LambdaEntry(here.platform, here.settings)) as entry:
         yield entry
     client.delete_table(TableName=table)

@@ -22,13 +22,20 @@ from mlops_api.adapters.metric_rules import (
     check_series,
 )
 from mlops_api.adapters.page_tokens import read_token, write_token
-from mlops_api.domain.errors import BadRequest, NotFound
+from mlops_api.domain.errors import BadRequest, Invalid, NotFound
 from mlops_api.domain.monitoring import Statistic
 from mlops_api.domain.times import Clock, utc_now
 from mlops_api.ports import Alarm, AlarmPage, AlarmStatus, Metric, PeriodValue, Point
 
 _CLOUDWATCH = "cloudwatch"
 _QUERY = ("alarms",)
+
+
+def _forbidden(sentence: str) -> Invalid:
+    return Invalid(f"{sentence}. Allow it to the function's role: docs/aws.md says what it needs.")
+
+
+_DENIED = dict.fromkeys(("AccessDenied", "AccessDeniedException"), _forbidden)
 
 
 def _print_lines(text: str) -> None:
@@ -75,7 +82,7 @@ class CloudWatchMetrics:
             "EndTime": aligned(end - timedelta(microseconds=1), period) + timedelta(seconds=period),
             "ScanBy": "TimestampAscending",
         }
-        with translated(f"metric {metric.name}"):
+        with translated(f"metric {metric.name}", _DENIED):
             pages = self._client.get_paginator("get_metric_data").paginate(**request)
             results = [result for page in pages for result in page["MetricDataResults"]]
         found = {
@@ -85,7 +92,7 @@ class CloudWatchMetrics:
 
     def put_alarm(self, alarm: Alarm) -> None:
         check_alarm(alarm)
-        with translated(f"alarm {alarm.alarm}"):
+        with translated(f"alarm {alarm.alarm}", _DENIED):
             self._client.put_metric_alarm(
                 AlarmName=self._outside(alarm.alarm),
                 AlarmDescription=alarm.description,
@@ -102,7 +109,7 @@ class CloudWatchMetrics:
     def delete_alarm(self, alarm: str) -> None:
         check_alarm_name(alarm)
         try:
-            with translated(f"alarm {alarm}", {"ResourceNotFound": NotFound}):
+            with translated(f"alarm {alarm}", _DENIED | {"ResourceNotFound": NotFound}):
                 self._client.delete_alarms(AlarmNames=[self._outside(alarm)])
         except NotFound:
             return
@@ -131,7 +138,7 @@ class CloudWatchMetrics:
             return None
 
     def _described(self, **request: Any) -> Mapping[str, Any]:
-        with translated("alarms", {"InvalidNextToken": BadRequest}):
+        with translated("alarms", _DENIED | {"InvalidNextToken": BadRequest}):
             answer: Mapping[str, Any] = self._client.describe_alarms(AlarmTypes=["MetricAlarm"], **request)
         return answer
 
