@@ -70,7 +70,7 @@ def _text(body: bytes) -> str:
 
 def _decompressed(body: bytes) -> bytes:
     try:
-        return b"".join(gunzip(io.BytesIO(body), len(body), _LIMITS))
+        return b"".join(gunzip(io.BytesIO(body), _LIMITS))
     except Refused as refused:
         if refused.finding.code in _OVER:
             raise TooLarge(

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -20,6 +21,7 @@ class Case:
 
     types, cells {(row, column): value} and warnings {(code, column)} are those of an accepted table; `warnings`
     must be found, and no other. `lines`: of the violations. `text`: compare every cell with Python's csv over it.
+    `limits` that differ from the default ones, and `config`: more of preprocess.json. `says`: is in the first message.
     """
 
     name: str
@@ -32,6 +34,9 @@ class Case:
     warnings: frozenset[tuple[str, str | None]] = frozenset()
     filename: str = "table.csv"
     text: str | None = None
+    limits: Mapping[str, int] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
+    says: str = ""
 
     def bytes(self) -> bytes:
         return self.data() if callable(self.data) else self.data
@@ -284,4 +289,65 @@ PARQUET = (
             ("corrupt_parquet", None, None)),
 )  # fmt: skip
 
-CASES = (*STRUCTURE, *VALUES, *PARQUET)
+
+def growing(members: int) -> bytes:
+    """A gzip file that grows some 40 times, too little for a bomb: 4 MiB for each member, made at the cost of one."""
+    seed = random.Random(0)  # noqa: S311 - no secret
+    line = "".join(f"{seed.getrandbits(64)}," for _ in range(2000)) + "0" * 1_200_000 + "\n"
+    return gzipped((line * 4)[: 4 << 20].encode()) * members
+
+
+def _one_page(value: str, rows: int) -> Callable[[], bytes]:
+    """A Parquet file of one page of one long text, over and over."""
+    return parquet({"a": [value] * rows}, use_dictionary=False, compression="gzip", data_page_size=1 << 30)
+
+
+RECIPE = {"target": {"target": "y"}}
+
+HOSTILE = (
+    refused("gzip bomb by ratio", lambda: gzipped(bytes(64 << 20)), ("decompression_ratio", None, None),
+            says="as a gzip bomb does"),
+    refused("gzip bomb of many members", lambda: gzipped(_many(1 << 20, "a,b\n")) * 100,
+            ("decompression_ratio", None, None)),
+    refused("gzip bomb by bytes", lambda: growing(20), ("too_many_bytes", None, None), limits={"max_bytes": 40 << 20},
+            says="as text. Split it, or upload less."),
+    refused("parquet bomb by ratio", _one_page("x" * 1000, 80_000), ("decompression_ratio", None, None)),
+    refused("parquet with a huge page", _one_page("x" * 1000, 8000), ("row_group_too_large", None, None),
+            limits={"max_row_group": 4 << 20}, says="Write smaller row groups."),
+    refused("parquet with huge row groups", parquet({"a": list(range(400_000))}, row_group_size=400_000),
+            ("row_group_too_large", None, None), limits={"max_row_group": 1 << 20}),
+    accepted("parquet with very many row groups", "", "n", ("id_like", "a"), names=["a"], filename="t.parquet",
+             cells={(300, "a"): 299}, data=parquet({"a": list(range(300))}, row_group_size=1)),
+    refused("a cell of 100 MB", lambda: b"a,b\n1,x\n2," + b"y" * 100_000_000 + b"\n",
+            ("line_too_long", None, None)),
+    refused("a quoted cell of 100 MB in many lines", lambda: b'a,b\n1,x\n2,"' + b"yyyyyyyyy\n" * 10_000_000 + b'"\n',
+            ("unterminated_quote", 2, None), lines=(3,)),
+    refused("a row of a million cells", lambda: b"a,b\n1,2\n" + b"3," * 1_000_000 + b"4\n5,6\n",
+            ("ragged_row", 2, None), lines=(3,)),
+    refused("ten thousand columns", lambda: ",".join(f"c{each}" for each in range(10_000)).encode() + b"\n1\n",
+            ("too_many_columns", None, None)),
+    refused("commas only", b",,\n,,\n,,\n", *(("empty_column_name", None, None),) * 3, lines=(1, 1, 1)),
+    refused("commas below a header", b"a,b,c\n,,\n,,,\n", ("ragged_row", 2, None), lines=(3,)),
+    accepted("no value below a header", "a,b\n,\n,\n", "tt", ("all_missing", "a"), ("all_missing", "b"),
+             ("duplicate_rows", None)),
+    accepted("mixed line ends", "a,b\n1,x\r\n2,y\n3,z\r\n", "nc", cells={(1, "b"): "x", (3, "b"): "z"}),
+    accepted("all three line ends", "a,b\n1,x\r\n2,y\r3,z\n", "nc", cells={(2, "b"): "y", (3, "a"): 3}),
+    accepted("formulas", "a,b\n=1+1,1\n\"@SUM(A1:A9)\",2\n+cmd|' /C calc'!A0,3\n-2+3,4\n", "cn", names=["a", "b"],
+             cells={(1, "a"): "=1+1", (3, "a"): "+cmd|' /C calc'!A0"}),
+    accepted("html and scripts", "a,b\n<script>alert(1)</script>,1\n<img src=x onerror=alert(1)>,2\n", "cn",
+             cells={(1, "a"): "<script>alert(1)</script>"}),
+    accepted("right-to-left and zero-width characters", "a,b\n\u202eevil,1\nze\u200bro,2\n", "cn",
+             cells={(2, "a"): "ze\u200bro"}),
+    accepted("a name in another script", "größe,температура\n1,2\n3,4\n", "nn"),
+    refused("a page instead of a table", b"<!DOCTYPE html>\n<html><body>404, not found</body></html>\n",
+            ("ragged_row", 1, None)),
+    refused("json instead of a table", b'{"a": 1, "b": 2}\n{"a": 3, "b": 4, "c": 5}\n', ("ragged_row", 1, None)),
+    refused("target absent", b"a,Y\n1,2\n3,4\n", ("target_missing", None, "y"), config=RECIPE),
+    refused("one class", b"a,y\n1,x\n2,x\n", ("target_one_class", None, "y"), config=RECIPE),
+    refused("NaN labels", b"a,y\n1,0\n2,NaN\n3,1\n4,\n", ("target_labels_missing", 2, "y"),
+            ("target_labels_missing", 4, "y"), config=RECIPE),
+    refused("a contract broken", b"a,y\n1,0\n-2,1\n", ("contract_out_of_range", 2, "a"), config={"contract": {
+        "number": 1, "contract": {"columns": [{"name": "a", "type": "numeric", "minimum": 0}]}}}),
+)  # fmt: skip
+
+CASES = (*STRUCTURE, *VALUES, *PARQUET, *HOSTILE)

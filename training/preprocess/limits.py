@@ -16,7 +16,7 @@ class Limits:
     max_bytes: int = 16 << 30
     """Of the table as plain text, or of a Parquet file's columns once decompressed."""
     max_ratio: int = 250
-    """Decompressed to compressed; counted only once more than `ratio_after` bytes have come out."""
+    """Decompressed to compressed, of what was read so far; counted once more than `ratio_after` bytes have come out."""
     ratio_after: int = 32 * MEBIBYTE
     max_rows: int = 200_000_000
     max_columns: int = 4096
@@ -26,6 +26,8 @@ class Limits:
     max_row_group: int = 2 << 30
     memory: int = 256 * MEBIBYTE
     """What the SQL engine may hold before it spills to disk."""
+    disk_reserve: int = 1 << 30
+    """Left free for others while a file is unpacked, or a twentieth of a small disk."""
     address_space: int = 12 << 30
     threads: int = 1
 

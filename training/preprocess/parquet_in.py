@@ -83,7 +83,11 @@ def _check_size(metadata: pq.FileMetaData, size: int, limits: Limits) -> None:
     if sum(groups) > limits.max_bytes:
         raise Refused("too_many_bytes", f"The columns are larger than {limits.max_bytes >> 30} GiB. Split the table.")
     if sum(groups) > limits.ratio_after and sum(groups) > size * limits.max_ratio:
-        raise Refused("decompression_ratio", f"The file grows more than {limits.max_ratio} times when decompressed.")
+        raise Refused(
+            "decompression_ratio",
+            f"The file grows more than {limits.max_ratio} times when decompressed, as a bomb does. If it is a "
+            "real table, write its texts as a dictionary, or upload it as CSV.",
+        )
 
 
 def _staged_type(declared: pa.DataType) -> StagedType | None:

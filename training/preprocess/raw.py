@@ -6,15 +6,21 @@ anything else        text, unless it opens like an archive or a spreadsheet
 """
 
 import hashlib
+import shutil
 import zlib
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import BinaryIO, Literal
 
+from training.failure import JobError
 from training.preprocess.findings import Refused
 from training.preprocess.limits import MEBIBYTE, Limits
 
 CHUNK = MEBIBYTE
+_READ = 1 << 16
+"""Bytes of gzip read at once: few, because they count as read before all of them is decompressed."""
+_LOOK_EVERY = 32
+"""Chunks between two looks at the free space."""
 GZIP = b"\x1f\x8b"
 _PARQUET = b"PAR1"
 _OTHERS = {
@@ -51,6 +57,7 @@ def unpack(path: Path, scratch: Path, limits: Limits) -> Path:
 
     Raises:
         Refused: empty_file, corrupt_gzip, truncated_gzip, trailing_garbage, decompression_ratio, too_many_bytes.
+        JobError: the disk would be filled.
     """
     size = path.stat().st_size
     if size == 0:
@@ -61,20 +68,32 @@ def unpack(path: Path, scratch: Path, limits: Limits) -> Path:
         return path
     plain = scratch / "plain"
     with path.open("rb") as source, plain.open("wb") as target:
-        for chunk in gunzip(source, size, limits):
+        for number, chunk in enumerate(gunzip(source, limits)):
+            if number % _LOOK_EVERY == 0:
+                _check_room(scratch, limits)
             target.write(chunk)
     if plain.stat().st_size == 0:
         raise Refused("empty_file", "The gzip file holds nothing. Upload a table with a header and at least one row.")
     return plain
 
 
-def gunzip(source: BinaryIO, size: int, limits: Limits) -> Iterator[bytes]:
-    """Yield what a gzip file of `size` bytes holds.
+def _check_room(folder: Path, limits: Limits) -> None:
+    """Others write to the disk too."""
+    disk = shutil.disk_usage(folder)
+    if disk.free < min(limits.disk_reserve, disk.total // 20):
+        raise JobError(
+            f"The unpacked table would fill the disk, where {disk.free // MEBIBYTE:,} MiB are free. Make room and "
+            "upload it again, or upload a smaller table."
+        )
+
+
+def gunzip(source: BinaryIO, limits: Limits) -> Iterator[bytes]:
+    """Yield what a gzip file holds.
 
     Raises:
         Refused: corrupt_gzip, truncated_gzip, trailing_garbage, decompression_ratio, too_many_bytes.
     """
-    return _bounded(_members(source), size, limits)
+    return _bounded(_members(source), source, limits)
 
 
 def table_format(path: Path) -> Format:
@@ -98,13 +117,14 @@ def _starts_with(path: Path, magic: bytes) -> bool:
         return file.read(len(magic)) == magic
 
 
-def _bounded(stream: Iterator[bytes], compressed: int, limits: Limits) -> Iterator[bytes]:
+def _bounded(stream: Iterator[bytes], source: BinaryIO, limits: Limits) -> Iterator[bytes]:
+    """Against what has been read so far: a bomb is told at its beginning, whatever its size."""
     total = 0
     for chunk in stream:
         total += len(chunk)
         if total > limits.max_bytes:
             raise _too_many_bytes(limits)
-        if total > limits.ratio_after and total > compressed * limits.max_ratio:
+        if total > limits.ratio_after and total > source.tell() * limits.max_ratio:
             raise Refused(
                 "decompression_ratio",
                 f"The file grows more than {limits.max_ratio} times when decompressed, as a gzip bomb does. "
@@ -120,7 +140,7 @@ def _too_many_bytes(limits: Limits) -> Refused:
 
 def _members(source: BinaryIO) -> Iterator[bytes]:
     """Yield what the members of a gzip file hold; zero padding after the last one is allowed, as gzip(1) does."""
-    data = source.read(CHUNK)
+    data = source.read(_READ)
     while data:
         rest = yield from _member(data, source)
         data = _skip_padding(rest, source)
@@ -142,7 +162,7 @@ def _member(data: bytes, source: BinaryIO) -> Generator[bytes, None, bytes]:
             return member.unused_data
         if not out and not data:
             raise Refused("truncated_gzip", "The gzip file ends too early. Upload it again, in full.")
-        data = member.unconsumed_tail or source.read(CHUNK)
+        data = member.unconsumed_tail or source.read(_READ)
 
 
 def _inflated(member: "zlib._Decompress", data: bytes) -> bytes:
@@ -154,7 +174,7 @@ def _inflated(member: "zlib._Decompress", data: bytes) -> bytes:
 
 def _skip_padding(data: bytes, source: BinaryIO) -> bytes:
     while not (data := data.lstrip(b"\0")):
-        data = source.read(CHUNK)
+        data = source.read(_READ)
         if not data:
             return b""
-    return data if len(data) > 1 else data + source.read(CHUNK)
+    return data if len(data) > 1 else data + source.read(_READ)
