@@ -11,6 +11,8 @@ from mlops_api.services.policy import Policy
 from mlops_api.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mlops_api.adapters.aws.stack import AwsStack
     from mlops_api.adapters.local.data_folder import DataFolder
 
@@ -66,10 +68,20 @@ def local_platform(settings: Settings, folder: "DataFolder", url: str) -> Platfo
             tell=lambda event: _tell(platform, event),
             task=lambda event: _run_task(platform, event),
             chore=lambda: chore(platform),
+            look=_watched(settings, lambda: platform),
         ),
         close=stack.close,
     )
     return platform
+
+
+def _watched(settings: Settings, platform: "Callable[[], Platform]") -> "Callable[[], None] | None":
+    """Raises Conflict when the folder cannot be watched."""
+    if settings.watch_dir is None:
+        return None
+    from mlops_api.adapters.local.watched_folder import WatchedFolder
+
+    return WatchedFolder(WatchedFolder.check(settings.watch_dir), lambda: platform().intake).look
 
 
 def _sweep(platform: Platform) -> None:

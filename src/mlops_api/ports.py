@@ -302,6 +302,16 @@ class ObjectStore(Protocol):
         """(URL, expiry in RFC 3339). The answer is an attachment of that name. Raises NotFound."""
 
 
+@dataclass(frozen=True)
+class WatchedFile:
+    """A file of a watched folder that nobody writes to any more, as it was read. `open` gives its bytes anew."""
+
+    filename: str
+    size: int
+    sha256: str
+    open: Callable[[], BinaryIO]
+
+
 # --------------------------------------------------------------------------- jobs
 
 StateChange = Callable[[Mapping[str, Any]], None]

@@ -39,6 +39,9 @@ class Settings(BaseModel):
     adopt_jobs: bool = Field(
         True, description="local: at start, take over the jobs and model servers of a server that was killed."
     )
+    watch_dir: Path | None = Field(
+        None, description="local: a folder to watch; a table dropped into it becomes a version of a dataset."
+    )
     training_slots: int | None = Field(
         None, ge=1, le=64, description="local: training jobs that run at once; empty: half the processor cores."
     )

@@ -11,7 +11,9 @@ from mlops_api.cli.session import Session
 
 
 def add_to(group: Group) -> None:
-    group.command("up", starts_server=True, examples=["up", "up --data-dir /srv/mlops --port 8000"])(up)
+    group.command(
+        "up", starts_server=True, examples=["up", "up --data-dir /srv/mlops --port 8000", "up --watch ./incoming"]
+    )(up)
     group.command("demo", starts_server=True, examples=["demo", "demo --data-dir ./mlops-data"])(demo)
 
 
@@ -20,11 +22,18 @@ def up(
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="0: any free one; default: 8000 or the next free one.")
     ] = None,
+    watch: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder: flights.csv.gz dropped into it becomes the next version of dataset flights.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> Outcome:
     """Start the platform on 127.0.0.1 and print its address; Ctrl-C ends it."""
     from mlops_api.cli.up import run_up
 
-    return Outcome(None, exit_code=run_up(session.data_dir, port, as_json=session.json), printed=True)
+    return Outcome(None, exit_code=run_up(session.data_dir, port, watch=watch, as_json=session.json), printed=True)
 
 
 def demo(

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import uvicorn
 
@@ -31,14 +31,18 @@ _PRIVATE = 0o077
 """Logs, records and what jobs write are this user's alone, wherever the data folder lies."""
 
 
-def run_up(data_dir: Path | None = None, port: int | None = None, *, as_json: bool = False) -> int:
-    """Serve on 127.0.0.1 until SIGINT or SIGTERM. `port` None: 8000 or the next free one; 0: any free one.
+def run_up(
+    data_dir: Path | None = None, port: int | None = None, *, watch: Path | None = None, as_json: bool = False
+) -> int:
+    """Serve on 127.0.0.1 until SIGINT or SIGTERM. `port` None: 8000 or the next free one; 0: any free one. `watch`: a
+    folder whose tables become dataset versions.
 
     Returns the exit code. Raises Conflict when another server has the data folder, UsageProblem when the folder or the
     port cannot be had.
     """
     os.umask(_PRIVATE)
-    settings = Settings() if data_dir is None else Settings(data_dir=data_dir)
+    given: dict[str, Any] = {"data_dir": data_dir, "watch_dir": watch}
+    settings = Settings(**{name: value for name, value in given.items() if value is not None})
     with _opened(settings.data_dir) as folder, closing(_listen(port)) as listener:
         url = f"http://{_HOST}:{listener.getsockname()[1]}"
         log_to(folder.path, [folder.token, settings.webhook_secret.get_secret_value()])

@@ -8,12 +8,12 @@ from typing import Any
 from mlops_api.client import calls, downloads, uploads
 from mlops_api.client.effects import Flow, Items
 from mlops_api.client.errors import Validation
-from mlops_api.client.names import slug
 from mlops_api.client.resource import M, Resource, listing, operation
 from mlops_api.client.sources import Table, open_source
 from mlops_api.domain.contracts import ContractPage, ContractVersion, DatasetContract
 from mlops_api.domain.datasets import DatasetPage, DatasetStatus, DatasetSummary, DatasetVersion
 from mlops_api.domain.models import DownloadUrl
+from mlops_api.domain.naming import dataset_name
 from mlops_api.domain.pipelines import DatasetRecipe, Recipe
 from mlops_contracts.comparison import DatasetDifference
 from mlops_contracts.data_contract import DataContract
@@ -190,9 +190,5 @@ def _refused(dataset: DatasetVersion) -> Validation:
 
 def _name_of(table: Table) -> str:
     if isinstance(table, str | os.PathLike):
-        return slug(_stem(Path(table)))
+        return dataset_name(Path(table).name)
     raise Validation("Say which dataset this is a version of: name='flights'.")
-
-
-def _stem(path: Path) -> str:
-    return path.name.partition(".")[0]

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from mlops_api.services.registry import RegistryService
     from mlops_api.services.serving_figures import ServingFigures
     from mlops_api.services.training import TrainingService
+    from mlops_api.services.watching import FolderIntake
 
 
 @dataclass(frozen=True)
@@ -239,6 +240,19 @@ class Platform:
         from mlops_api.services.inbox import Inbox
 
         return Inbox(
+            objects=self._adapters.objects,
+            datasets=self.datasets,
+            policy=self._policy,
+            records=self.records,
+            activity=self.activity,
+            clock=self._clock,
+        )
+
+    @once
+    def intake(self) -> "FolderIntake":
+        from mlops_api.services.watching import FolderIntake
+
+        return FolderIntake(
             objects=self._adapters.objects,
             datasets=self.datasets,
             policy=self._policy,

@@ -19,6 +19,7 @@ from mlops_api.adapters.local.sqlite_records import SqliteRecords
 from mlops_api.adapters.local.storage_app import StorageApp
 from mlops_api.adapters.local.training import LocalTrainingRunner
 from mlops_api.adapters.local.transform import LocalTransformRunner
+from mlops_api.adapters.local.watched_folder import LOOK_SECONDS
 from mlops_api.adapters.local.watcher import Watcher
 from mlops_api.domain.times import utc_now
 from mlops_api.ports import StateChange
@@ -65,8 +66,11 @@ class LocalStack:
         self.pipelines = LocalPipelineRunner(self.records, self._workers, utc_now, seconds=pipeline_seconds)
         self._schedules: list[Schedule] = []
 
-    def start(self, *, tell: StateChange, task: Task, chore: Callable[[], object]) -> None:
-        """Take over what a killed server left. `task`: of pipelines; `chore` runs now and on a schedule."""
+    def start(
+        self, *, tell: StateChange, task: Task, chore: Callable[[], object], look: Callable[[], object] | None = None
+    ) -> None:
+        """Take over what a killed server left. `task`: of pipelines; `chore` runs now and on a schedule, and so does
+        `look`, at the watched folder."""
         self._tell = tell
         self.pipelines.attach(task, self._deliver)
         self._forks.start()
@@ -76,6 +80,8 @@ class LocalStack:
             Schedule("chore", _CHORE_SECONDS, lambda: self._tidy(chore)),
             Schedule("alarms", _ALARM_SECONDS, lambda: self.metrics.evaluate(tell)),
         ]
+        if look is not None:
+            self._schedules.append(Schedule("watched folder", LOOK_SECONDS, look))
         for schedule in self._schedules:
             schedule.start()
 
