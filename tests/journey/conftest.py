@@ -21,7 +21,8 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def _local(folder: Path) -> Iterator[Server]:
-    with Server(folder / "data") as running:
+    (folder / "incoming").mkdir()
+    with Server(folder / "data", watched=folder / "incoming") as running:
         yield running
 
 

@@ -19,10 +19,12 @@ PENGUINS = EXAMPLES / "penguins.csv"
 
 
 class Server:
-    """`environ`: settings for this server only. Ends with the `with` block, jobs included."""
+    """`environ`: settings for this server only; `watched`: the folder it watches. Ends with the `with` block, jobs
+    included."""
 
-    def __init__(self, data_dir: Path, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(self, data_dir: Path, environ: Mapping[str, str] | None = None, watched: Path | None = None) -> None:
         self.data_dir = data_dir
+        self.watched = watched
         self._environ = dict(environ or {})
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -48,12 +50,15 @@ class Server:
         """As start, leaving another server's address in place."""
         environ = {name: value for name, value in os.environ.items() if not name.startswith("MLOPS_")}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "mlops_api", "up", "--data-dir", str(self.data_dir), "--port", "0"],
+            [sys.executable, "-m", "mlops_api", "up", "--data-dir", str(self.data_dir), "--port", "0", *self._watch()],
             env=environ | self._environ,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         )
         self._wait_ready()
+
+    def _watch(self) -> list[str]:
+        return ["--watch", str(self.watched)] if self.watched is not None else []
 
     def _wait_ready(self) -> None:
         deadline = time.monotonic() + 60
