@@ -1,7 +1,7 @@
-"""`python -m bench.load PLAN`: sends requests over raw sockets and reports how long each answer took.
+"""`python -m bench.load PLAN OUT`: sends requests over raw sockets and reports how long each answer took.
 
-A client library costs more than the server's own work, so it would measure itself. The plan is a JSON file; the
-answer is JSON on stdout: {"seconds": [one a request], "elapsed": wall seconds of them all}.
+A client library costs more than the server's own work, so it would measure itself. The plan is a JSON file, and
+so is what comes out: {"seconds": [one a request], "elapsed": wall seconds of them all}.
 """
 
 import asyncio
@@ -63,14 +63,18 @@ class Load:
 
 def run(plan: Plan, scratch: Path) -> Load:
     """In a process of its own. Raises Failed with what it said when a request was not answered with 200."""
-    file = scratch / "plan.json"
+    file, out = scratch / "plan.json", scratch / "load.json"
     file.write_text(json.dumps(asdict(plan)))
     done = subprocess.run(
-        [sys.executable, "-m", "bench.load", str(file)], cwd=ROOT, env=environment(), capture_output=True, text=True
+        [sys.executable, "-m", "bench.load", str(file), str(out)],
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
     )
     if done.returncode:
         raise Failed(f"load on {plan.path} broke off: {done.stderr.strip()[-500:]}")
-    found = json.loads(done.stdout)
+    found = json.loads(out.read_text())
     return Load(Samples(found["seconds"]), found["elapsed"])
 
 
@@ -174,7 +178,8 @@ async def _main(plan: Plan) -> dict[str, Any]:
 
 def main(argv: Sequence[str]) -> None:
     plan = Plan(**json.loads(Path(argv[0]).read_text()))
-    print(json.dumps(uvloop.run(_main(plan))))
+    # To a file: an unbuffered standard output may take less of a long text than it is given.
+    Path(argv[1]).write_text(json.dumps(uvloop.run(_main(plan))))
 
 
 if __name__ == "__main__":

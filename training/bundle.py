@@ -14,7 +14,7 @@ from typing import Any
 import numpy.typing as npt
 from pydantic import ValidationError
 
-from mlops_contracts.bundle import BUNDLE_FORMAT, MANIFEST, FileDigest, Manifest
+from mlops_contracts.bundle import BUNDLE_FORMAT, GRAPH, MANIFEST, FileDigest, Manifest
 from mlops_contracts.hyperparameters import AlgorithmName
 from training.features import ColumnMap, Encoder
 from training.scorers.base import ModelFileError, Scorer
@@ -48,11 +48,16 @@ class Bundle:
         """
         return self.scorer.scores(self.encoder.matrix(columns))
 
+    def dense_scores(self, numbers: Array, codes: Array) -> Array:
+        """As `scores`, of the arrays that Encoder.assemble takes."""
+        return self.scorer.scores(self.encoder.assemble(numbers, codes))
 
-def load(folder: Path, *, threads: int | None = None) -> Bundle:
+
+def load(folder: Path, *, threads: int | None = None, small_requests: bool = False) -> Bundle:
     """Verify every file's sha256 and load the model; raises BundleError naming the file at fault.
 
-    `threads` is for large inputs, by default as `machine_threads` says.
+    `threads` is for large inputs, by default as `machine_threads` says. `small_requests`: load model.onnx too, where
+    the bundle has it, and measure for which sizes it is faster.
     """
     manifest = _read_manifest(folder)
     for name, digest in manifest.files.items():
@@ -65,6 +70,8 @@ def load(folder: Path, *, threads: int | None = None) -> Bundle:
         scorer = _scorer(manifest, folder, encoder.width, threads or machine_threads())
     except ModelFileError as error:
         raise BundleError(f"{file}: {error}") from error
+    if small_requests and manifest.accelerated is not None:
+        scorer = _accelerated(manifest, folder, scorer, encoder)
     return Bundle(manifest, encoder, scorer)
 
 
@@ -114,6 +121,17 @@ def _scorer(manifest: Manifest, folder: Path, width: int, threads: int) -> Score
     from training.scorers.linear import LinearScorer
 
     return LinearScorer.load(folder, width, classes)
+
+
+def _accelerated(manifest: Manifest, folder: Path, scorer: Scorer, encoder: Encoder) -> Scorer:
+    from training import accelerate  # ONNX Runtime takes a moment to import, and only model servers need it
+
+    if GRAPH not in manifest.files:
+        raise BundleError(f"{MANIFEST}: it does not list {GRAPH}")
+    try:
+        return accelerate.fastest(folder / GRAPH, scorer, encoder, len(manifest.classes))
+    except ModelFileError as error:
+        raise BundleError(f"{GRAPH}: {error}") from error
 
 
 def machine_threads() -> int:

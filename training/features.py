@@ -232,52 +232,51 @@ class Encoder:
         """Positions in `numbers` that have a missing indicator in logistic regression."""
         fill = [np.nan if each.fill is None else each.fill for each in self.numbers]
         self._fill = np.clip(np.array(fill, dtype=np.float64), -LARGEST, LARGEST)
-        self._unseen = [UNSEEN if each.fill is None else each.fill for each in self.categoricals]
-
-    @property
-    def width(self) -> int:
-        """Number of columns of `matrix`."""
+        unseen = [UNSEEN if each.fill is None else each.fill for each in self.categoricals]
+        self._unseen = np.array(unseen, dtype=np.float32)
         extra = len(self.indicated) if self.algorithm == "logistic_regression" else 0
-        return len(self.features) + extra
+        self.width = len(self.features) + extra
+        """Number of columns of `matrix`."""
+        self._codes_from = self.width - len(self.categoricals)
 
     def matrix(self, columns: ColumnMap) -> Array:
         """Encode `columns`; raises KeyError for a feature that is absent."""
-        rows = len(columns[self.features[0].name])
-        if self.algorithm == "logistic_regression":
-            return self._linear(columns, rows)
-        out = np.empty((rows, self.width), dtype=np.float32)
-        self._put_numbers(out, columns)
-        self._put_categoricals(out, columns)
-        return out
-
-    def _put_numbers(self, out: Array, columns: ColumnMap) -> None:
+        out = self._empty(len(columns[self.features[0].name]))
         with np.errstate(over="ignore"):  # beyond float32 becomes infinite, then LARGEST
             for j, feature in enumerate(self.numbers):
                 out[:, j] = columns[feature.name]
-        block = out[:, : len(self.numbers)]
-        np.clip(block, -LARGEST, LARGEST, out=block)
+        for j, feature in enumerate(self.categoricals, self._codes_from):
+            out[:, j] = columns[feature.name]
+        return self._finished(out)
+
+    def assemble(self, numbers: Array, codes: Array) -> Array:
+        """As `matrix`, of (n, len(self.numbers)) float64 and (n, len(self.categoricals)) codes in their order."""
+        out = self._empty(len(numbers))
+        with np.errstate(over="ignore"):
+            out[:, : len(self.numbers)] = numbers
+        if self.categoricals:
+            out[:, self._codes_from :] = codes
+        return self._finished(out)
+
+    def _empty(self, rows: int) -> Array:
+        kind = np.float64 if self.algorithm == "logistic_regression" else np.float32
+        return np.empty((rows, self.width), dtype=kind)
+
+    def _finished(self, out: Array) -> Array:
+        """`out` holds numbers with NaN for missing, room for the indicators, and codes as they are."""
+        numbers, codes = out[:, : len(self.numbers)], out[:, self._codes_from :]
+        np.clip(numbers, -LARGEST, LARGEST, out=numbers)
+        if self.algorithm == "logistic_regression":
+            missing = np.isnan(numbers)
+            out[:, len(self.numbers) : self._codes_from] = missing[:, self.indicated]
+            np.copyto(numbers, self._fill, where=missing)
+            codes += 2.0
+            return out
         if self.algorithm == "random_forest":
-            np.copyto(block, self._fill, where=np.isnan(block), casting="same_kind")
-
-    def _put_categoricals(self, out: Array, columns: ColumnMap) -> None:
-        for j, (feature, unseen) in enumerate(zip(self.categoricals, self._unseen, strict=True), len(self.numbers)):
-            column = columns[feature.name]
-            out[:, j] = column
-            if column.min(initial=0) < 0:
-                out[column == UNSEEN, j] = unseen
-                if self.algorithm == "xgboost":
-                    out[column == MISSING, j] = np.nan
-
-    def _linear(self, columns: ColumnMap, rows: int) -> Array:
-        count = len(self.numbers)
-        out = np.empty((rows, self.width), dtype=np.float64)
-        for j, feature in enumerate(self.numbers):
-            out[:, j] = columns[feature.name]
-        np.clip(out[:, :count], -LARGEST, LARGEST, out=out[:, :count])
-        missing = np.isnan(out[:, :count])
-        out[:, count : count + len(self.indicated)] = missing[:, self.indicated]
-        np.copyto(out[:, :count], self._fill, where=missing)
-        for j, feature in enumerate(self.categoricals, count + len(self.indicated)):
-            out[:, j] = columns[feature.name]
-            out[:, j] += 2.0
+            np.copyto(numbers, self._fill, where=np.isnan(numbers), casting="same_kind")
+        if codes.min(initial=0) < 0:
+            unseen = codes == UNSEEN
+            if self.algorithm == "xgboost":
+                codes[codes == MISSING] = np.nan
+            np.copyto(codes, self._unseen, where=unseen)
         return out

@@ -7,7 +7,7 @@ from training.native_threads import tame
 
 
 def preload() -> None:
-    """Import the heavy libraries; they are shared by every forked job."""
+    """Import the heavy libraries; they are shared by every forked job. Not ONNX Runtime: it starts a thread."""
     tame()
     import duckdb  # noqa: F401
     import numpy  # noqa: F401
@@ -18,5 +18,8 @@ def preload() -> None:
     import sklearn.ensemble
     import sklearn.linear_model
     import sklearn.metrics  # noqa: F401
-    import uvicorn  # noqa: F401
     import xgboost  # noqa: F401
+
+    import training.onnx_model
+    import training.serving.app
+    import training.serving.server  # noqa: F401

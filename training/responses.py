@@ -11,7 +11,7 @@ is {"error": ...}, and in CSV every line ends in one more cell, the error.
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -20,8 +20,6 @@ import numpy.typing as npt
 import orjson
 
 from mlops_contracts.bundle import Manifest
-from training.bundle import Bundle
-from training.features import ColumnMap
 
 Array = npt.NDArray[Any]
 
@@ -80,10 +78,10 @@ def decide(manifest: Manifest, scores: Array) -> npt.NDArray[np.intp]:
     return np.asarray(scores.argmax(axis=1), dtype=np.intp)
 
 
-def finite_scores(bundle: Bundle, columns: ColumnMap) -> tuple[Array, list[int]]:
+def finite(score: Callable[[], Array]) -> tuple[Array, list[int]]:
     """Scores of all rows, and the rows that have one which is NaN or infinite."""
     with np.errstate(over="ignore", invalid="ignore"):  # such rows are told to the caller instead
-        scores = bundle.scores(columns)
+        scores = score()
     return scores, _rows_not_finite(scores)
 
 

@@ -14,23 +14,19 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Final
 
-import uvicorn
+import uvloop
 
 from training.bundle import BundleError, load
 from training.failure import JobError, fail
 from training.paths import MlPaths
-from training.serving_app import LoadedModel, ModelServer
+from training.serving.app import LoadedModel, ModelServer
+from training.serving.server import HttpServer
 
 DEFAULT_PORT: Final = "8080"
-DRAIN_SECONDS: Final = 25
-"""SageMaker kills 30 s after SIGTERM."""
-
 _BACKLOG: Final = 2048
 
 
@@ -63,57 +59,27 @@ def open_socket(environ: Mapping[str, str]) -> socket.socket:
 def serve(model: Path, listening: socket.socket, *, batch: bool = False) -> None:
     """Serve the bundle in `model` until SIGTERM or SIGINT. Raises JobError when it cannot be loaded."""
     app = ModelServer()
-    server = uvicorn.Server(_config(app))
-    with _stopping(server), asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
-            runner.run(_serve(server, app, model, listening, batch))
+            runner.run(_serve(app, model, listening, batch))
         finally:
             app.close()
 
 
-def _config(app: ModelServer) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        lifespan="off",
-        access_log=False,
-        log_level="warning",
-        server_header=False,
-        proxy_headers=False,
-        backlog=_BACKLOG,
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
-    )
-
-
-@contextmanager
-def _stopping(server: uvicorn.Server) -> Iterator[None]:
-    """SIGTERM ends the server also before uvicorn listens to it; afterwards uvicorn raises it again, to no effect."""
-
-    def stop(_signum: int, _frame: FrameType | None) -> None:
-        server.should_exit = True
-
-    before = {each: signal.signal(each, stop) for each in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
-
-
-async def _serve(server: uvicorn.Server, app: ModelServer, model: Path, listening: socket.socket, batch: bool) -> None:
+async def _serve(app: ModelServer, model: Path, listening: socket.socket, batch: bool) -> None:
     """Answer /ping while the model is loaded in a thread; end when that fails."""
+    loop, server = asyncio.get_running_loop(), HttpServer(app)
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, server.stop)
     loading = asyncio.ensure_future(asyncio.to_thread(_load, model, batch))
     loading.add_done_callback(lambda done: _loaded(done, server, app))
-    await server.serve(sockets=[listening])
+    await server.serve(listening)
     await loading
 
 
-def _loaded(done: "asyncio.Future[LoadedModel]", server: uvicorn.Server, app: ModelServer) -> None:
+def _loaded(done: "asyncio.Future[LoadedModel]", server: HttpServer, app: ModelServer) -> None:
     if done.cancelled() or done.exception() is not None:
-        server.should_exit = True
+        server.stop()
         return
     app.model = done.result()
     print("phase=serving", file=sys.stdout, flush=True)
@@ -122,7 +88,7 @@ def _loaded(done: "asyncio.Future[LoadedModel]", server: uvicorn.Server, app: Mo
 def _load(model: Path, batch: bool) -> LoadedModel:
     try:
         # One thread: waking a second one for a row costs 48 ms, and the event loop needs the other core.
-        loaded = LoadedModel(load(model, threads=1), batch=batch)
+        loaded = LoadedModel(load(model, threads=1, small_requests=not batch), batch=batch)
     except BundleError as error:
         raise JobError(f"the model cannot be loaded: {error}") from error
     loaded.warm_up()

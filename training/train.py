@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from mlops_contracts.bundle import EVALUATION, MODEL_CARD, Manifest
+from mlops_contracts.bundle import EVALUATION, GRAPH, MODEL_CARD, Manifest
 from mlops_contracts.evaluation import Champion, Evaluation
 from mlops_contracts.hyperparameters import Hyperparameters
 from mlops_contracts.job import JobConfig
 from training import bundle, data
+from training.accelerate import Graph, accelerate
 from training.baseline import write_baseline
 from training.champion import judge_champion
 from training.estimators import Fitted, fit
@@ -79,8 +80,12 @@ def run(paths: MlPaths, stop: StopRequest, threads: int) -> None:
         evaluation = evaluation.model_copy(update={"champion": champion})
     tell_champion(champion, evaluation, report)
     report.final(evaluation.metrics)
+    with report.phase("accelerate"):
+        graph = accelerate(
+            fitted.scorer, prepared.encoder, prepared.columns_valid, len(prepared.target.classes), report
+        )
     with report.phase("write"):
-        write(paths.model, fitted, prepared, evaluation, hyperparameters)
+        write(paths.model, fitted, prepared, evaluation, hyperparameters, graph)
     report.progress(1.0)
 
 
@@ -148,7 +153,12 @@ def _threshold(target: Target) -> float | None:
 
 
 def write(
-    folder: Path, fitted: Fitted, prepared: Prepared, evaluation: Evaluation, hyperparameters: Hyperparameters
+    folder: Path,
+    fitted: Fitted,
+    prepared: Prepared,
+    evaluation: Evaluation,
+    hyperparameters: Hyperparameters,
+    graph: Graph | None,
 ) -> None:
     """Write the whole bundle; manifest.json comes last."""
     shutil.rmtree(folder, ignore_errors=True)  # of an attempt that was killed here
@@ -157,6 +167,9 @@ def write(
     write_baseline(folder, prepared.table_train, prepared.features)
     (folder / EVALUATION).write_text(evaluation.model_dump_json(), encoding="utf-8")
     (folder / MODEL_CARD).write_text(render(manifest, evaluation), encoding="utf-8")
+    if graph is not None:
+        (folder / GRAPH).write_bytes(graph.content)
+        manifest = manifest.model_copy(update={"accelerated": graph.facts})
     bundle.write(folder, manifest, fitted.scorer)
 
 

@@ -43,7 +43,7 @@ from training.libraries import limit_threads
 from training.model_archive import unpack_model
 from training.numbers import Decimal
 from training.paths import MlPaths
-from training.responses import NOT_FINITE, decide, finite_scores
+from training.responses import NOT_FINITE, decide, finite
 from training.transform_input import ScoringTable
 from training.transform_parts import Part, Parts
 
@@ -156,7 +156,7 @@ class Scorer:
         """Result rows of a chunk whose first row is number `first_row` of the table, and how many have an error."""
         sink = RowErrors()
         columns = table_columns(self.fields, chunk, sink, self.decimal)
-        scores, unscored = finite_scores(self.bundle, columns)
+        scores, unscored = finite(lambda: self.bundle.scores(columns))
         errors = dict.fromkeys(unscored, NOT_FINITE) | sink.errors
         failed = np.zeros(len(scores), dtype=bool)
         failed[list(errors)] = True

@@ -24,6 +24,7 @@ EVALUATION = "evaluation.json"
 MODEL_CARD = "model-card.md"
 STATISTICS = "statistics.json"
 CONSTRAINTS = "constraints.json"
+GRAPH = "model.onnx"
 
 
 class FileDigest(Contract):
@@ -48,6 +49,13 @@ class Feature(Contract):
     minimum: float | None = Field(None, description="Smallest value seen in training.")
     maximum: float | None = None
     example: float | bool | str | None = None
+
+
+class Accelerated(Contract):
+    """model.onnx: a second form of the same model that answers small requests faster."""
+
+    max_difference: float = Field(description="From the model, on the rows checked: of probabilities, or relative.")
+    checked_rows: int
 
 
 class Manifest(Contract):
@@ -78,4 +86,5 @@ class Manifest(Contract):
     libraries: dict[str, str]
     metrics: dict[str, float] = Field(description="Of the held-out rows; the same as evaluation.json's.")
     importance: dict[str, float] = Field(description="Mean permutation importance by feature, on held-out rows.")
+    accelerated: Accelerated | None = None
     files: dict[str, FileDigest] = Field(description="Every file of the bundle but this one.")

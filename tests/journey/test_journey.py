@@ -247,7 +247,7 @@ def test_bundle_is_data_only(client: MLOps, tmp_path: Path) -> None:
     with tarfile.open(path) as archive:
         names = set(archive.getnames())
     assert "manifest.json" in names
-    assert {Path(name).suffix for name in names if "." in name} <= {".json", ".md", ".npz", ".ubj"}
+    assert {Path(name).suffix for name in names if "." in name} <= {".json", ".md", ".npz", ".onnx", ".ubj"}
 
 
 def test_dashboard_counts_what_happened(client: MLOps) -> None:

@@ -20,21 +20,21 @@ class BoostedScorer:
     file: ClassVar[str] = "model.ubj"
 
     def __init__(self, booster: xgboost.Booster, threads: int) -> None:
-        self._booster = booster
+        self.booster = booster
         self._threads = threads
         booster.set_param({"nthread": 1})
 
     @cached_property
     def _parallel(self) -> xgboost.Booster:
         # A copy of its own: setting nthread back and forth would race between threads that score.
-        booster = self._booster.copy()
+        booster = self.booster.copy()
         booster.set_param({"nthread": self._threads})
         return booster
 
     def scores(self, matrix: Array) -> Array:
         """(n, 2) for a binary objective, (n, k) for softprob, (n,) for regression; float64."""
         alone = self._threads == 1 or len(matrix) < ONE_THREAD_BELOW
-        booster = self._booster if alone else self._parallel
+        booster = self.booster if alone else self._parallel
         raw = booster.inplace_predict(matrix).astype(np.float64)
         if self._binary:
             return np.stack([1.0 - raw, raw], axis=1)
@@ -42,10 +42,10 @@ class BoostedScorer:
 
     @cached_property
     def _binary(self) -> bool:
-        return '"binary:logistic"' in self._booster.save_config()
+        return '"binary:logistic"' in self.booster.save_config()
 
     def save(self, folder: Path) -> None:
-        self._booster.save_model(folder / self.file)
+        self.booster.save_model(folder / self.file)
 
     @classmethod
     def load(cls, folder: Path, width: int, classes: int, threads: int) -> "BoostedScorer":

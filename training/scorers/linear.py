@@ -9,6 +9,7 @@ digits of a column far from zero.
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,6 +19,9 @@ import numpy.typing as npt
 from training.scorers.base import ModelFileError
 
 Array = npt.NDArray[Any]
+
+_TOGETHER_UP_TO = 256
+"""Rows; beyond, the array of every row's entries would not fit the cache."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +39,23 @@ class LinearScorer:
         """Probabilities (n, k) of an encoded matrix (n, m + categoricals)."""
         numbers = len(self.center)
         linear = (matrix[:, :numbers] - self.center) @ self.coefficients + self.intercept
-        for j, table in enumerate(self.tables, numbers):
-            linear += table[matrix[:, j].astype(np.intp)]
+        if self.tables:
+            linear += self._of_categories(matrix[:, numbers:].astype(np.intp))
         return _binary(linear[:, 0]) if linear.shape[1] == 1 else _softmax(linear)
+
+    def _of_categories(self, codes: Array) -> Array:
+        """(n, s): for each row the sum of its codes' entries. For a few rows one look-up in all tables at once."""
+        if len(codes) <= _TOGETHER_UP_TO:
+            stacked, first = self._stacked
+            total: Array = stacked.take(codes + first, axis=0).sum(axis=1)
+            return total
+        return np.asarray(sum(table.take(codes[:, j], axis=0) for j, table in enumerate(self.tables)))
+
+    @cached_property
+    def _stacked(self) -> tuple[Array, Array]:
+        """All tables one behind the other, and where each begins."""
+        lengths = [len(table) for table in self.tables]
+        return np.concatenate(self.tables), np.cumsum([0, *lengths[:-1]])
 
     def save(self, folder: Path) -> None:
         content = {

@@ -1,6 +1,5 @@
 """The model server as a real process: SageMaker's serving contract, errors and SIGTERM included."""
 
-import asyncio
 import csv
 import http.client
 import io
@@ -27,7 +26,8 @@ from tests.support.small_bundles import manifest, write_binary, write_boosted, w
 from training import bundle
 from training.features import columns_from_table
 from training.responses import NOT_FINITE, NotAcceptable, decide, negotiate
-from training.serving_app import LoadedModel, ModelServer
+from training.serving.app import LoadedModel, ModelServer
+from training.serving.messages import Answer, Request
 
 ROWS = [
     {"dep_hour": 8, "distance": 1200.5, "weekend": True, "carrier": "AA"},
@@ -267,7 +267,7 @@ def test_two_classes_are_decided_by_the_threshold_more_by_the_likeliest():
 def test_batch_transform_names_lines_without_a_finite_score(tmp_path):
     write_overflowing(tmp_path)
     model = LoadedModel(bundle.load(tmp_path), batch=True)
-    parsed = model.parse(b"1,1,true,AA\n1e300,1e300,true,AA\nx,1,true,AA", CSV)
+    parsed = model.read(b"1,1,true,AA\n1e300,1e300,true,AA\nx,1,true,AA", CSV)
     rows = list(csv.reader(io.StringIO(model.predict(parsed, CSV, CSV).body.decode())))
     assert [row[3] for row in rows] == ["", NOT_FINITE, 'dep_hour: expected a finite number, got "x"']
     assert [bool(row[0]) for row in rows] == [True, False, False]
@@ -368,92 +368,44 @@ def answers(server: Served) -> bool:
 # --------------------------------------------------------------------------- the application alone
 
 
-class Caller:
-    """One request to an ASGI application; `release` lets its body arrive."""
+def request(path: str = "/invocations", method: str = "POST", body: bytes = b"") -> Request:
+    return Request(method, path, {b"content-type": JSON.encode()}, body)
 
-    def __init__(self, path: str = "/invocations", method: str = "POST", body: bytes | None = None) -> None:
-        self.scope = {"type": "http", "path": path, "method": method, "headers": [(b"content-type", JSON.encode())]}
-        self._body = body
-        self.release = asyncio.Event()
-        self.sent: list[dict[str, Any]] = []
 
-    async def receive(self) -> dict[str, Any]:
-        await self.release.wait()
-        if self._body is None:
-            return {"type": "http.disconnect"}
-        return {"type": "http.request", "body": self._body, "more_body": False}
-
-    async def send(self, message: dict[str, Any]) -> None:
-        self.sent.append(message)
-
-    @property
-    def status(self) -> int:
-        return int(self.sent[0]["status"])
-
-    def header(self, name: bytes) -> bytes:
-        return dict(self.sent[0]["headers"])[name]
+def answer_of(app: ModelServer, asked: Request) -> Answer:
+    answer = app.handle(asked)
+    assert isinstance(answer, Answer)
+    return answer
 
 
 def test_503_while_the_model_is_loading():
-    async def check() -> None:
-        app = ModelServer()
-        for caller in (Caller("/ping", "GET"), Caller()):
-            await app(caller.scope, caller.receive, caller.send)
-            assert (caller.status, caller.header(b"retry-after")) == (503, b"1")
-
-    asyncio.run(check())
+    app = ModelServer()
+    for asked in (request("/ping", "GET"), request()):
+        answer = answer_of(app, asked)
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
 
 
 def test_beyond_the_bounded_queue_503(tmp_path):
     app = ModelServer(max_waiting=2)
     app.model = LoadedModel(bundle.load(write_binary(tmp_path)))
-
-    async def check() -> None:
-        callers = [Caller(body=encoded(JSON)) for _ in range(2)]
-        waiting = [asyncio.create_task(app(each.scope, each.receive, each.send)) for each in callers]
-        await asyncio.sleep(0)
-        late = Caller(body=encoded(JSON))
-        await app(late.scope, late.receive, late.send)
-        assert (late.status, late.header(b"retry-after")) == (503, b"1")
-        for each in callers:
-            each.release.set()
-        await asyncio.gather(*waiting)
-        assert [each.status for each in callers] == [200, 200]
-        again = Caller(body=encoded(JSON))
-        again.release.set()
-        await app(again.scope, again.receive, again.send)
-        assert again.status == 200
-
-    asyncio.run(check())
-
-
-def test_a_caller_that_hangs_up_costs_nothing(tmp_path):
-    app = ModelServer(max_waiting=1)
-    app.model = LoadedModel(bundle.load(write_binary(tmp_path)))
-
-    async def check() -> None:
-        for _ in range(3):
-            gone = Caller()
-            gone.release.set()
-            await app(gone.scope, gone.receive, gone.send)
-            assert gone.sent == []
-
-    asyncio.run(check())
+    assert [app.admit("POST", {}) for _ in range(2)] == [None, None]
+    refused = app.admit("POST", {})
+    assert refused is not None
+    assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
+    assert app.admit("GET", {}) is None
+    app.leave()
+    app.leave()
+    assert app.admit("POST", {}) is None
+    assert answer_of(app, request(body=encoded(JSON))).status == 200
 
 
 def test_a_fault_in_scoring_is_a_500_with_the_trace_in_the_log(tmp_path, capsys, monkeypatch):
     app = ModelServer()
     app.model = LoadedModel(bundle.load(write_binary(tmp_path)))
     monkeypatch.setattr(bundle.Bundle, "scores", lambda self, columns: 1 / 0)
-
-    async def check() -> None:
-        caller = Caller(body=encoded(JSON))
-        caller.release.set()
-        await app(caller.scope, caller.receive, caller.send)
-        assert caller.status == 500
-        assert b"ZeroDivisionError" in caller.sent[1]["body"]
-
-    asyncio.run(check())
+    answer = answer_of(app, request(body=encoded(JSON)))
+    assert answer.status == 500
+    assert b"ZeroDivisionError" in answer.body
     assert "1 / 0" in capsys.readouterr().err
 
 
