@@ -1,5 +1,6 @@
 """One plausible answer of each shape, for tests that only need one."""
 
+from mlops_api.domain.alerts import Alert, DeliveryAttempt
 from mlops_api.domain.contracts import DatasetContract
 from mlops_api.domain.dashboard import Attention, ChampionFigure, DashboardStats, Figure, RunningJob
 from mlops_api.domain.datasets import DatasetSummary, DatasetVersion
@@ -15,6 +16,7 @@ from mlops_api.domain.models import (
     ModelVersion,
     SchemaDifference,
 )
+from mlops_api.domain.monitoring import AlarmView
 from mlops_api.domain.pipelines import Candidate, DatasetRecipe, Execution, GateVerdict, Recipe, Step
 from mlops_api.domain.training import TrainingJob
 from mlops_contracts.bundle import Feature
@@ -179,4 +181,21 @@ def stats() -> DashboardStats:
         running=[RunningJob(job="y", status="InProgress", progress=0.5, path="/training/jobs/y")],
         champions=[ChampionFigure(model="flights", version="flights:1", objective="auc", value=0.7, path="/models/x")],
         serving={}, cost={}, storage={"models": Figure(value=12.5, path="/models", unit="bytes")},
+    )  # fmt: skip
+
+
+def alarm() -> AlarmView:
+    return AlarmView(
+        alarm="dataset-flights-rows", description="flights has far fewer rows than before.", state="ALARM", since=NOW,
+        reason="1 of 1 periods are under 50 (Minimum 12 last).", metric="DatasetRowsChange",
+        dimensions={"dataset": "flights"}, statistic="Minimum", comparison="LessThanThreshold", threshold=50,
+        period_seconds=86_400, evaluation_periods=1, datapoints_to_alarm=1, missing_breaches=False,
+    )  # fmt: skip
+
+
+def alert() -> Alert:
+    return Alert(
+        alert="training-failed-x", kind="training.failed", severity="error", subject="Training of flights failed: x",
+        body="no", path="/training/jobs/x", at=NOW, delivery="Failed",
+        attempts=[DeliveryAttempt(at=NOW, error="The webhook did not take the notice.")],
     )  # fmt: skip

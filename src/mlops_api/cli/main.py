@@ -18,6 +18,7 @@ from mlops_api.cli import (
     doctor,
     endpoints,
     models,
+    monitor,
     pipelines,
     predict,
     recipe,
@@ -32,7 +33,7 @@ from mlops_api.cli.output import envelope
 ROOT = Group("", "Train, register, approve, serve and watch models: on this machine or on AWS.")
 data.GROUP.app.add_typer(contract.GROUP.app)
 data.GROUP.app.add_typer(recipe.GROUP.app)
-for group in (data.GROUP, pipelines.GROUP, train.GROUP, models.GROUP, batch.GROUP, endpoints.GROUP):
+for group in (data.GROUP, pipelines.GROUP, train.GROUP, models.GROUP, batch.GROUP, endpoints.GROUP, monitor.GROUP):
     ROOT.app.add_typer(group.app)
 for module in (server, predict, stats, doctor):
     module.add_to(ROOT)

@@ -16,6 +16,7 @@ from mlops_api.client.effects import Flow
 from mlops_api.client.inference import Inference
 from mlops_api.client.location import Location, locate
 from mlops_api.client.models import Models
+from mlops_api.client.monitoring import Monitoring
 from mlops_api.client.pipelines import Pipelines
 from mlops_api.client.resource import M, Resource, operation
 from mlops_api.client.retry import RetryPolicy
@@ -39,6 +40,7 @@ class _Platform(Resource[M], Generic[M]):
         self.batch: Batch[M] = Batch(driver)
         self.pipelines: Pipelines[M] = Pipelines(driver)
         self.dashboard: Dashboard[M] = Dashboard(driver)
+        self.monitoring: Monitoring[M] = Monitoring(driver)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(url={self.url!r})"

@@ -10,12 +10,11 @@ from mlops_api.routers.depends import Limit, NextToken, PlatformDep, problems
 
 router = APIRouter(prefix="/monitoring", tags=["monitoring"])
 
-AlarmLimit = Annotated[int, Query(ge=1, le=100, description="Entries on a page.")]
 Delivery = Annotated[DeliveryStatus | None, Query(description="Only those of this delivery status.")]
 
 
 @router.get("/alarms", responses=problems())
-def list_alarms(platform: PlatformDep, limit: AlarmLimit = 50, next_token: NextToken = None) -> AlarmViewPage:
+def list_alarms(platform: PlatformDep, limit: Limit = 50, next_token: NextToken = None) -> AlarmViewPage:
     """Every alarm and its state, by name. Without data an alarm is never OK."""
     return platform.alarms.page(limit=limit, token=next_token)
 

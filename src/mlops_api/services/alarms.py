@@ -6,6 +6,7 @@ from mlops_api.ports import AlarmStatus, MetricSink, Notice
 from mlops_api.services.alerts import AlertService
 
 PATH = "/monitoring/alarms"
+_MOST = 100
 
 
 class AlarmService:
@@ -14,8 +15,8 @@ class AlarmService:
         self._alerts = alerts
 
     def page(self, *, limit: int, token: str | None) -> AlarmViewPage:
-        """By name."""
-        page = self._metrics.alarms(limit=limit, token=token)
+        """By name; at most 100, whatever the limit."""
+        page = self._metrics.alarms(limit=min(limit, _MOST), token=token)
         return AlarmViewPage(alarms=[_view(status) for status in page.alarms], next_token=page.next_token)
 
     def on_alarm_change(self, reference: str) -> None:

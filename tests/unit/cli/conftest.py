@@ -90,6 +90,8 @@ def _fill(api: CannedApi) -> None:
         ("GET", f"/inference/batch/{name}/results"): file,
         ("POST", f"/inference/batch/{name}/stop"): (202, samples.transform(status="Stopping")),
         ("GET", "/dashboard/stats"): samples.stats(),
+        ("GET", "/monitoring/alarms"): {"alarms": [samples.alarm().model_dump()]},
+        ("GET", "/monitoring/alerts"): {"alerts": [samples.alert().model_dump()]},
     }
     for (method, path), answer in answers.items():
         api.on(method, path, answer)

@@ -60,6 +60,8 @@ COMMANDS = {
     "endpoints show": ["endpoints", "show", "flights"],
     "endpoints put": ["endpoints", "put", "flights", "--variant", "flights:1", "--wait"],
     "endpoints delete": ["endpoints", "delete", "flights"],
+    "monitor alarms": ["monitor", "alarms"],
+    "monitor alerts": ["monitor", "alerts", "--delivery", "Failed"],
     "stats": ["stats"],
     "doctor": ["doctor"],
 }

@@ -12,7 +12,7 @@ from mlops_api.client.resource import listing, operation
 from mlops_api.domain.datasets import DatasetSummary, DatasetVersion
 from mlops_api.domain.training import MetricPoint
 
-RESOURCES = ("datasets", "training", "models", "inference", "batch", "pipelines", "dashboard")
+RESOURCES = ("datasets", "training", "models", "inference", "batch", "pipelines", "dashboard", "monitoring")
 
 
 def methods(client: Any) -> list[tuple[str, Any]]:
