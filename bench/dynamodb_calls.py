@@ -212,6 +212,7 @@ def _other_requests(_: platform.World) -> dict[str, Callable[[], Request]]:
         "GET /dashboard/activity": _always("GET", "/dashboard/activity"),
         "GET /monitoring/alarms": _always("GET", "/monitoring/alarms"),
         "GET /monitoring/alerts": _always("GET", "/monitoring/alerts"),
+        "GET /monitoring/series": _always("GET", "/monitoring/series", None, "metric=DatasetRows"),
         "GET /health/live": _always("GET", "/health/live"),
         "GET /health/ready": _always("GET", "/health/ready"),
     }

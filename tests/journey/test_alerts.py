@@ -58,7 +58,7 @@ def test_a_refused_table_is_told_and_measured(server: Server, receiver: WebhookR
     assert not [path for path in server.data_dir.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()]
 
 
-def test_what_nobody_takes_outlives_a_kill_and_alarms_go_off_after_it(server: Server, receiver: WebhookReceiver) -> None:
+def test_what_nobody_takes_outlives_a_kill_and_alarms_go_on(server: Server, receiver: WebhookReceiver) -> None:
     with receiver.answering(503), server.client() as client:
         refused(client)
         until(lambda: alerts(client) and alerts(client)[0].attempts[-1].error != "no answer yet")

@@ -16,7 +16,7 @@ from mlops_api.domain.models import (
     ModelVersion,
     SchemaDifference,
 )
-from mlops_api.domain.monitoring import AlarmView
+from mlops_api.domain.monitoring import AlarmView, MetricValues, PeriodPoint
 from mlops_api.domain.pipelines import Candidate, DatasetRecipe, Execution, GateVerdict, Recipe, Step
 from mlops_api.domain.training import TrainingJob
 from mlops_contracts.bundle import Feature
@@ -198,4 +198,11 @@ def alert() -> Alert:
         alert="training-failed-x", kind="training.failed", severity="error", subject="Training of flights failed: x",
         body="no", path="/training/jobs/x", at=NOW, delivery="Failed",
         attempts=[DeliveryAttempt(at=NOW, error="The webhook did not take the notice.")],
+    )  # fmt: skip
+
+
+def series() -> MetricValues:
+    return MetricValues(
+        metric="DatasetRows", dimensions={"dataset": "flights"}, statistic="Average", period_seconds=3600,
+        points=[PeriodPoint(at=NOW, value=1200)],
     )  # fmt: skip

@@ -6,12 +6,13 @@ import typer
 
 from mlops_api.cli import options
 from mlops_api.cli.command import Group
-from mlops_api.cli.output import Column, Outcome, listing, moment
+from mlops_api.cli.errors import UsageProblem
+from mlops_api.cli.output import Column, Outcome, Printer, listing, moment, number
 from mlops_api.cli.session import Session
 
 if TYPE_CHECKING:
     from mlops_api.domain.alerts import Alert
-    from mlops_api.domain.monitoring import AlarmView
+    from mlops_api.domain.monitoring import AlarmView, MetricValues
 
 GROUP = Group("monitor", "See what goes wrong.")
 
@@ -51,6 +52,45 @@ def alerts(
     items = session.client.monitoring.alerts(delivery=delivery, page_size=options.page_size(limit, everything))
     empty = options.nothing("No alert", "Failed jobs, rejected versions and alarms make some.", delivery=delivery)
     return listing("alerts", items, _ALERTS, limit=limit, everything=everything, empty=empty)
+
+
+@GROUP.command(
+    "series",
+    examples=[
+        "monitor series DatasetRows --of dataset=flights",
+        "monitor series TrainingObjective --of model=flights --of metric=auc --hours 720 --period 86400",
+    ],
+)
+def series(
+    session: Session,
+    metric: Annotated[str, typer.Argument(help="A metric, such as DatasetRows.", show_default=False)],
+    of: Annotated[list[str], typer.Option(help="NAME=VALUE: a dimension; repeat for all it has.")] = [],  # noqa: B006 - typer copies it
+    statistic: Annotated[
+        Literal["Average", "Sum", "Minimum", "Maximum", "SampleCount"], typer.Option(help="Over each period.")
+    ] = "Average",
+    hours: Annotated[int, typer.Option(min=1, help="How far back.")] = 168,
+    period: Annotated[int, typer.Option(min=60, help="Seconds, a multiple of 60.")] = 3600,
+) -> Outcome:
+    """A metric over time; periods without a point are left out."""
+    found = session.client.monitoring.series(metric, _dimensions(of), statistic=statistic, hours=hours, period=period)
+    return Outcome(found, lambda printer: _show_series(printer, found))
+
+
+def _dimensions(pairs: list[str]) -> dict[str, str]:
+    found = {}
+    for pair in pairs:
+        name, separator, value = pair.partition("=")
+        if not (name and separator and value):
+            raise UsageProblem(f"--of {pair!r}: write NAME=VALUE, such as --of dataset=flights")
+        found[name] = value
+    return found
+
+
+def _show_series(printer: Printer, found: "MetricValues") -> None:
+    if found.points:
+        printer.table(["from", found.statistic], [[moment(point.at), number(point.value)] for point in found.points])
+    else:
+        printer.line("No points. Name all dimensions with --of, or look further back with --hours.")
 
 
 def _why(alarm: "AlarmView") -> str:

@@ -36,3 +36,20 @@ class AlarmView(Answer):
 
 class AlarmViewPage(Page):
     alarms: list[AlarmView]
+
+
+class PeriodPoint(Answer):
+    """`at`: when the period begins."""
+
+    at: str
+    value: float
+
+
+class MetricValues(Answer):
+    """Periods without a point are left out: they are not zero."""
+
+    metric: str
+    dimensions: dict[str, str]
+    statistic: Statistic
+    period_seconds: int
+    points: list[PeriodPoint]

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from mlops_api.services.inbox import Inbox
     from mlops_api.services.inference import InferenceService
     from mlops_api.services.lineage import LineageService
+    from mlops_api.services.metric_series import MetricSeries
     from mlops_api.services.pipeline_records import PipelineLaunch
     from mlops_api.services.pipelines import PipelineService
     from mlops_api.services.recipes import RecipeService
@@ -316,6 +317,12 @@ class Platform:
         from mlops_api.services.alarms import AlarmService
 
         return AlarmService(metrics=self._adapters.metrics, alerts=self.alerts)
+
+    @once
+    def series(self) -> "MetricSeries":
+        from mlops_api.services.metric_series import MetricSeries
+
+        return MetricSeries(metrics=self._adapters.metrics, clock=self._clock)
 
     @once
     def events(self) -> "EventHandler":

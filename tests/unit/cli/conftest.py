@@ -91,6 +91,7 @@ def _fill(api: CannedApi) -> None:
         ("POST", f"/inference/batch/{name}/stop"): (202, samples.transform(status="Stopping")),
         ("GET", "/dashboard/stats"): samples.stats(),
         ("GET", "/monitoring/alarms"): {"alarms": [samples.alarm().model_dump()]},
+        ("GET", "/monitoring/series"): samples.series(),
         ("GET", "/monitoring/alerts"): {"alerts": [samples.alert().model_dump()]},
     }
     for (method, path), answer in answers.items():

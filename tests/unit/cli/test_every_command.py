@@ -62,6 +62,7 @@ COMMANDS = {
     "endpoints delete": ["endpoints", "delete", "flights"],
     "monitor alarms": ["monitor", "alarms"],
     "monitor alerts": ["monitor", "alerts", "--delivery", "Failed"],
+    "monitor series": ["monitor", "series", "DatasetRows", "--of", "dataset=flights"],
     "stats": ["stats"],
     "doctor": ["doctor"],
 }

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mlops_api.adapters.local.sqlite_metrics import SqliteMetrics
-from mlops_api.domain.errors import Unavailable
+from mlops_api.domain.errors import BadRequest, Unavailable
 from mlops_api.ports import Alarm, Metric, PeriodValue, Point
 from tests.support.platform import ANN, World, world
 
@@ -128,3 +128,25 @@ class TestPages:
         assert view.dimensions == {"dataset": "flights"}
         measure(w, 3)
         assert w.platform.alarms.page(limit=10, token=None).alarms[0].state == "ALARM"
+
+
+class TestSeries:
+    def test_what_was_measured_is_shown(self, w: World) -> None:
+        w.completed(w.start(w.ready().version).job)
+        found = w.platform.series.of(
+            "TrainingObjective", "model=flights, metric=auc", statistic="Maximum", hours=2, period=300
+        )
+        assert [point.value for point in found.points] == [0.7]
+        assert found.dimensions == {"model": "flights", "metric": "auc"}
+
+    def test_nothing_measured_is_no_point_not_zero(self, w: World) -> None:
+        assert w.platform.series.of("DatasetRows", "", statistic="Sum", hours=2, period=300).points == []
+
+    @pytest.mark.parametrize("text", ["flights", "dataset=", "=flights", "a=b,a=c", "a=b,"])
+    def test_what_is_no_dimension_is_refused(self, w: World, text: str) -> None:
+        with pytest.raises(BadRequest, match="dataset=flights"):
+            w.platform.series.of("DatasetRows", text, statistic="Sum", hours=2, period=300)
+
+    def test_too_many_periods_are_refused(self, w: World) -> None:
+        with pytest.raises(BadRequest, match="longer period"):
+            w.platform.series.of("DatasetRows", "", statistic="Sum", hours=200, period=60)
