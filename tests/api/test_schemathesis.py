@@ -27,7 +27,9 @@ from tests.support.platform import ANN, TOKEN, World, world
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 EXAMPLES = 8
-UNKNOWN = {"job": "no-job", "version": "nobody:1"} | dict.fromkeys(("model", "endpoint", "name", "alias"), "nobody")
+UNKNOWN = {"job": "no-job", "version": "nobody:1", "execution": "nobody-v1"} | dict.fromkeys(
+    ("model", "endpoint", "name", "alias"), "nobody"
+)
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +49,7 @@ def _fill(here: World) -> None:
     here.uploaded()
     here.create()
     job = here.batch(first.version).transform_job
+    here.recipe()
     here.platform.contracts.put(ANN, "flights", DataContract(min_rows=1))
     here.transform.complete(job, b"value\n1\n", rows=1)
     here.tell("transform", job)
@@ -72,6 +75,7 @@ def known(here: World) -> dict[str, str]:
         "name": "flights",
         "endpoint": "flights",
         "alias": "challenger",
+        "execution": "flights-v1",
     }
 
 

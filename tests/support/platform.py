@@ -73,6 +73,26 @@ class TestClock:
             self._now += timedelta(**parts)
 
 
+class Workers(AtOnce):
+    """Those of the pipeline runner: they work in the call that wakes them or, `deferred`, when they are told to."""
+
+    def __init__(self) -> None:
+        self.deferred = False
+        self._acts: list[Callable[[], None]] = []
+
+    def submit(self, act: Callable[[], None]) -> None:
+        if self.deferred:
+            self._acts.append(act)
+        else:
+            act()
+
+    def work(self) -> None:
+        """What was deferred, and from now on everything in its call."""
+        self.deferred = False
+        while self._acts:
+            self._acts.pop(0)()
+
+
 @dataclass
 class World:
     """One platform, its outside world, and short words for what tests do often."""
@@ -88,6 +108,7 @@ class World:
     metrics: MetricSink
     notifier: ManualNotifier
     pipelines: LocalPipelineRunner
+    workers: Workers
     clock: TestClock = field(default_factory=TestClock)
 
     def app(self) -> FastAPI:
@@ -202,16 +223,19 @@ def world_of(
     identity: Identity | None = None,
     mirror: ModelMirror | None = None,
     notifier: Notifier | None = None,
+    runs: RecordStore | None = None,
     **settings: Any,
 ) -> World:
-    """A platform over these records, its files below `folder`."""
+    """A platform over these records, its files below `folder`. `runs`: the pipeline runner's own, where they are apart
+    as on AWS."""
     signer = UrlSigner(b"a secret of this test", clock=clock)
     objects = FileObjects(folder / "store", signer, lambda: f"http://{HOST}", part_size=1 << 10, clock=clock)
     jobs = ManualProcessing(objects, clock), ManualTraining(objects, clock), ManualTransform(objects, clock)
     runners = *jobs, ManualHost()
     manual = ManualNotifier()
     chosen = Settings(user="ann", data_dir=folder, **settings)
-    pipelines = LocalPipelineRunner(records, AtOnce(), clock, seconds=chosen.pipeline_seconds)
+    workers = Workers()
+    pipelines = LocalPipelineRunner(runs or records, workers, clock, seconds=chosen.pipeline_seconds)
     platform = build(
         Adapters(records, objects, *runners, metrics, notifier or manual, pipelines, most_instances=1, mirror=mirror),
         chosen,
@@ -221,7 +245,7 @@ def world_of(
         mounts={MOUNT: StorageApp(objects, signer)},
     )
     pipelines.attach(Tasks(platform).run, lambda told: platform.events.handle(told) and None)
-    return World(platform, chosen, records, objects, *runners, metrics, manual, pipelines, clock=clock)
+    return World(platform, chosen, records, objects, *runners, metrics, manual, pipelines, workers, clock=clock)
 
 
 def at_once(*actions: Callable[[], T]) -> list[T | BaseException]:

@@ -5,11 +5,10 @@ crash between them is made good by `reconcile`. What an execution's steps do: pi
 """
 
 from collections.abc import Mapping
-from typing import Literal
 
 from pydantic import BaseModel
 
-from mlops_api.domain.errors import Conflict, NotFound
+from mlops_api.domain.errors import Conflict, NotFound, PlatformError
 from mlops_api.domain.names import parse_version
 from mlops_api.domain.pipelines import (
     ALWAYS,
@@ -84,8 +83,7 @@ class PipelineService:
 
     def get(self, execution: str) -> Execution:
         """With its steps, those to come too while it runs. Raises NotFound."""
-        stored = self._executions.get(execution).value
-        return self._shown(stored, self._jobs.find_many([candidate.job for candidate in stored.candidates]))
+        return self._told(self._executions.get(execution).value)
 
     def _shown(self, stored: StoredExecution, jobs: Mapping[str, StoredJob]) -> Execution:
         try:
@@ -116,7 +114,8 @@ class PipelineService:
     def _start_once(self, by: Principal, request: StartPipeline, call: IdempotentCall) -> Execution:
         resolver = self._datasets.resolver
         table = parse_version(request.dataset, what="dataset version")
-        read = Found.read(self._records, [*call.names, resolver.first(table), self.recipes.name_of(table.name)])
+        first, recipe = resolver.first(table), self.recipes.name_of(table.name)
+        read = Found.read(self._records, [*call.names, first, recipe, self._runs.name_of(request.dataset)])
         earlier = call.earlier_result(read)
         if earlier is not None:
             return self.get(earlier)
@@ -125,7 +124,8 @@ class PipelineService:
         check_ready(dataset)
         self.recipes.in_(read, dataset.name)
         runs = read.find(self._runs, dataset.version) or Stored(VersionRuns(dataset=dataset.version), 0)
-        self._check_idle(dataset, runs.value)
+        last = _last_execution(dataset, runs.value)
+        _check_idle(dataset, read.and_also([self._executions.name_of(last)]).find(self._executions, last))
         planned = self._launch.plan(by, dataset, later_execution(dataset.name, dataset.number, runs.value.last + 1))
         entry = self._activity.entry(by, "pipeline.start", planned.execution, path=f"/pipelines/{planned.execution}")
         taken = self._runs.to_put(runs.with_value(runs.value.model_copy(update={"last": runs.value.last + 1})))
@@ -133,52 +133,36 @@ class PipelineService:
         begin(lambda: self._launch.launch(planned), planned.execution)
         return self._shown(planned, {})
 
-    def _check_idle(self, dataset: StoredDataset, runs: VersionRuns) -> None:
-        """One at a time of a version: the last one has to have ended."""
-        last = _last_execution(dataset, runs)
-        found = self._executions.find(last)
-        if found is not None and found.value.status == "RUNNING":
-            raise Conflict(
-                f"{last} works on {dataset.version} already. Follow it: mlops pipelines watch {last}",
-                status_now="RUNNING",
-            )
-
     # ---- stop and retry
 
     def stop(self, by: Principal, execution: str) -> Execution:
-        """End it and the jobs it has under way. Raises Conflict when it has ended, saying what is possible."""
-        found = self._check(execution, "stop")
-        self._launch.launch(found.value)  # so that one whose start was lost in a crash can be stopped
+        """End it; its jobs are stopped by its event. Raises Conflict when it has ended, saying what is possible."""
+        stored = self._executions.get(execution).value
+        check_action(execution, stored.status, "stop")
+        self._launch.launch(stored)  # so that one whose start was lost in a crash can be stopped
         self._runner.stop(execution, f"Stopped by {by.name}.")
-        self._note(by, "pipeline.stop", execution)
-        self.on_execution_change(execution)
-        return self.get(execution)
+        self._records.write([self._activity.entry(by, "pipeline.stop", execution, path=f"/pipelines/{execution}")])
+        state = self._runner.describe(execution)
+        return self._told(stored.model_copy(update=_ending(state)))
 
     def retry(self, by: Principal, execution: str) -> Execution:
         """Go on from the step that failed. Raises Conflict when there is none, or when it could only fail again."""
-        found = self._check(execution, "retry")
-        stored, revision = found.value, found.revision
-        if stored.error in _ANEW:
-            raise Conflict(
-                f"{execution} ended with {stored.error}, and would again. "
-                + _instead(stored.error or "", stored.dataset, stored.dataset_name),
-                status_now=stored.status,
-                allowed=[],
-            )
-        again = stored.model_copy(update={"retries": stored.retries + 1})
-        self._executions.save(Stored(again, revision))
-        self._runner.retry(execution)
-        self._note(by, "pipeline.retry", execution)
-        self.on_execution_change(execution)
-        return self.get(execution)
-
-    def _check(self, execution: str, action: Literal["stop", "retry"]) -> Stored[StoredExecution]:
         stored = self._executions.get(execution)
-        check_action(execution, stored.value.status, action)
-        return stored
+        check_action(execution, stored.value.status, "retry")
+        _check_worth(stored.value)
+        changes = {"status": "RUNNING", "ended_at": None, "error": None, "cause": None}
+        again = stored.value.model_copy(update=changes | {"retries": stored.value.retries + 1})
+        entry = self._activity.entry(by, "pipeline.retry", execution, path=f"/pipelines/{execution}")
+        self._records.write([self._executions.to_put(stored.with_value(again)), entry])
+        try:
+            self._runner.retry(execution)
+        except PlatformError:
+            self.on_execution_change(execution)  # it stands as before
+            raise
+        return self._told(again)
 
-    def _note(self, by: Principal, action: str, execution: str) -> None:
-        self._records.write([self._activity.entry(by, action, execution, path=f"/pipelines/{execution}")])
+    def _told(self, stored: StoredExecution) -> Execution:
+        return self._shown(stored, self._jobs.find_many([candidate.job for candidate in stored.candidates]))
 
     # ---- events
 
@@ -201,8 +185,7 @@ class PipelineService:
         self._write_end(stored, state)
 
     def _write_end(self, stored: Stored[StoredExecution], state: PipelineState) -> None:
-        changes = {"status": state.status, "ended_at": state.ended_at, "error": state.error, "cause": state.cause}
-        changed = stored.value.model_copy(update=changes)
+        changed = stored.value.model_copy(update=_ending(state))
         writes = [self._executions.to_put(stored.with_value(changed))]
         if state.status in RETRIABLE or (state.status == "SUCCEEDED" and changed.candidates):
             action, path = f"pipeline.{state.status.lower()}", f"/pipelines/{changed.execution}"
@@ -240,6 +223,27 @@ def _last_execution(dataset: StoredDataset, runs: VersionRuns) -> str:
     if runs.last == 1:
         return automatic_execution(dataset.name, dataset.number)
     return later_execution(dataset.name, dataset.number, runs.last)
+
+
+def _check_idle(dataset: StoredDataset, last: Stored[StoredExecution] | None) -> None:
+    """One at a time of a version: the last one has to have ended."""
+    if last is not None and last.value.status == "RUNNING":
+        name = last.value.execution
+        raise Conflict(
+            f"{name} works on {dataset.version} already. Follow it: mlops pipelines watch {name}", status_now="RUNNING"
+        )
+
+
+def _check_worth(execution: StoredExecution) -> None:
+    """Raises Conflict for what would only fail again, saying what to do instead."""
+    if execution.error in _ANEW:
+        instead = _instead(execution.error or "", execution.dataset, execution.dataset_name)
+        detail = f"{execution.execution} ended with {execution.error}, and would again. {instead}"
+        raise Conflict(detail, status_now=execution.status, allowed=[])
+
+
+def _ending(state: PipelineState) -> dict[str, str | None]:
+    return {"status": state.status, "ended_at": state.ended_at, "error": state.error, "cause": state.cause}
 
 
 def _with_job(candidate: Candidate, job: StoredJob | None) -> Candidate:

@@ -3,11 +3,13 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
+from mlops_api.adapters.local.sqlite_metrics import SqliteMetrics
 from mlops_api.adapters.local.sqlite_records import SqliteRecords
 from mlops_api.adapters.local.watched_folder import WatchedFolder
 from mlops_api.domain.errors import Conflict, Unavailable
@@ -264,9 +266,10 @@ def test_killed_at_any_write_the_file_is_taken_once(tmp_path: Path, folder: Path
 def taken_with(place: Path, folder: Path, dies_at: tuple[int, str]) -> int:
     place.mkdir()
     clock = TestClock()
-    with closing(MortalRecords(place / "records.sqlite3")) as records:
+    metrics = SqliteMetrics(place / "metrics.sqlite3", keep=timedelta(days=1), clock=clock)
+    with closing(MortalRecords(place / "records.sqlite3")) as records, closing(metrics):
         records.dies_at = dies_at
-        here = world_of(place, records, clock)
+        here = world_of(place, records, clock, metrics)
         look(WatchedFolder(folder, lambda: here.platform.intake))
         return records.writes
 

@@ -168,8 +168,11 @@ class LocalPipelineRunner:
         return False
 
     def _announce(self, run: Run) -> None:
-        if self._tell is not None:
-            self._tell(execution_event(run.execution, run.status, run.started_at, run.ended_at))
+        """By a worker: whoever reacts stops jobs, writes, and may take its time."""
+        tell = self._tell
+        if tell is not None:
+            event = execution_event(run.execution, run.status, run.started_at, run.ended_at)
+            self._workers.submit(lambda: tell(event))
 
     def _work(self, run: Run) -> bool:
         """Do the task of the step under way."""
