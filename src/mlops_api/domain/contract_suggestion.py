@@ -43,7 +43,7 @@ def _rule(column: ColumnProfile, rows: int) -> ColumnRule:
 
 def _is_key(column: ColumnProfile, rows: int) -> bool:
     """Texts that are all different, or numbers that are and are named like an identifier."""
-    if rows < FEWEST_ROWS or column.distinct < rows:
+    if rows < FEWEST_ROWS or column.distinct < rows or not column.exact_distinct:
         return False
     if column.type == "numeric":
         return ID_NAME.search(column.name) is not None

@@ -9,9 +9,10 @@ from pydantic import ValidationError
 
 from mlops_api.domain.dataset_comparison import Table, compare_tables
 from mlops_api.domain.errors import NotFound
-from mlops_api.ports import ObjectStore
-from mlops_api.services.collection import Collection
-from mlops_api.services.dataset_records import DATASETS, DatasetFiles, StoredDataset, table_prefix
+from mlops_api.domain.names import version_id
+from mlops_api.ports import ObjectStore, RecordStore
+from mlops_api.services.dataset_records import DatasetFiles, StoredDataset, dataset_collection, table_prefix
+from mlops_api.services.dataset_versions import DatasetNames
 from mlops_contracts.comparison import COMPARISON, DatasetDifference
 from mlops_contracts.statistics import STATISTICS, Statistics
 
@@ -19,8 +20,9 @@ _LOG = logging.getLogger(__name__)
 
 
 class DatasetComparison:
-    def __init__(self, datasets: Collection[StoredDataset], objects: ObjectStore) -> None:
-        self._datasets = datasets
+    def __init__(self, records: RecordStore, objects: ObjectStore) -> None:
+        self._datasets = dataset_collection(records)
+        self._names = DatasetNames(records)
         self._objects = objects
         self._files = DatasetFiles(objects)
 
@@ -41,15 +43,9 @@ class DatasetComparison:
         return found
 
     def _before(self, dataset: StoredDataset) -> StoredDataset | None:
-        token: str | None = None
-        while True:
-            page = self._datasets.page("group", f"{DATASETS}/{dataset.name}", limit=50, token=token)
-            for value in page.values:
-                if value.number < dataset.number and value.status == "Ready":
-                    return value
-            token = page.next_token
-            if token is None:
-                return None
+        number = self._names.ready_before(dataset.name, dataset.number)
+        found = self._datasets.find(version_id(dataset.name, number)) if number else None
+        return found.value if found else None
 
     def of(self, before: StoredDataset, after: StoredDataset) -> DatasetDifference:
         """Raises NotFound, ValidationError when a report cannot be read."""

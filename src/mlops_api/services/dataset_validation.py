@@ -61,7 +61,7 @@ class DatasetValidation:
         self._recipes = recipes
         self._measurements = measurements
         self._contracts = contracts
-        self.comparison = DatasetComparison(dataset_collection(records), objects)
+        self.comparison = DatasetComparison(records, objects)
         self._records = records
         self._processing = processing
         self._activity = activity

@@ -74,6 +74,11 @@ class DatasetNames:
             raise NotFound(f"No version of dataset {name!r} is Ready. Upload one: mlops data upload FILE --name {name}")
         return numbers[0]
 
+    def ready_before(self, name: str, number: int) -> int | None:
+        """The newest Ready version before a number; None when there is none."""
+        ready = self.of(Found.read(self._records, [self.name_of(name)]), name).value.ready
+        return max((each for each in (self._ready(name) if ready is None else ready) if each < number), default=None)
+
     def _ready(self, name: str) -> Iterator[int]:
         versions = self._datasets.every("group", f"{DATASETS}/{name}")
         return (value.number for value in versions if value.status == "Ready")

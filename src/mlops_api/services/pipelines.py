@@ -30,8 +30,9 @@ from mlops_api.ports import Index, PipelineRunner, PipelineState, Place, RecordS
 from mlops_api.services.activity import ActivityLog
 from mlops_api.services.collection import Collection, Stored
 from mlops_api.services.contention import until_unbeaten
+from mlops_api.services.dataset_reading import check_ready
 from mlops_api.services.dataset_records import StoredDataset
-from mlops_api.services.datasets import DatasetService, check_ready
+from mlops_api.services.datasets import DatasetService
 from mlops_api.services.found import Found
 from mlops_api.services.idempotency import Idempotency, IdempotentCall
 from mlops_api.services.pipeline_records import EXECUTIONS, PipelineLaunch, StoredExecution, execution_collection

@@ -28,8 +28,9 @@ from mlops_api.ports import JobState, RecordName, RecordStore, TrainingRunner, T
 from mlops_api.services.activity import ActivityLog
 from mlops_api.services.collection import Stored
 from mlops_api.services.contention import until_unbeaten
+from mlops_api.services.dataset_reading import check_ready
 from mlops_api.services.dataset_records import StoredDataset
-from mlops_api.services.datasets import DatasetService, check_ready
+from mlops_api.services.datasets import DatasetService
 from mlops_api.services.found import Found
 from mlops_api.services.idempotency import Idempotency, IdempotentCall
 from mlops_api.services.job_life import JobKind, JobLife

@@ -153,6 +153,8 @@ def test_keys() -> None:
     assert rule(numeric("order_id", 1, 100, distinct=100)).maximum is None
     assert not rule(numeric("price", 1, 100, distinct=100)).unique
     assert not rule(numeric("order_id", 1, 10, distinct=10), rows=10).unique
+    estimated = numeric("order_id", 1, 100, distinct=101).model_copy(update={"exact_distinct": False})
+    assert not rule(estimated).unique
     assert rule(ColumnProfile(name="code", type="text", missing=0, distinct=100)).unique
 
 
