@@ -782,7 +782,7 @@ class Notifier(Protocol):
     arrives at least once. A receiver tells a repeat by the key, which comes with every notice as it was given."""
 
     def send(self, notice: Notice) -> Receipt:
-        """Returns once the receiver has taken it for good. Ends within 30 s.
+        """Returns once the receiver has taken it for good. Ends within a minute.
 
         Raises BadRequest for a notice out of bounds; Unavailable when the receiver cannot be reached or did not take
         it; Invalid when it never will as things are configured, saying which setting to mend.

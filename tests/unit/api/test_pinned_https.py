@@ -5,7 +5,9 @@ import http.client
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -122,6 +124,27 @@ def test_what_is_no_http_is_an_error_to_try_again() -> None:
         post(f"http://127.0.0.1:{port}/", PinnedPost(loopback=True))
 
 
+def test_a_receiver_that_never_comes_to_its_status_is_cut_off() -> None:
+    began = time.monotonic()
+    with _raw_server(b"", drips=True) as port, pytest.raises((OSError, http.client.HTTPException)):
+        post(f"http://127.0.0.1:{port}/", PinnedPost(loopback=True, seconds=0.5))
+    assert time.monotonic() - began < 4
+
+
+def test_one_that_has_said_its_status_is_not_waited_for_longer() -> None:
+    began = time.monotonic()
+    with _raw_server(b"HTTP/1.1 204 No Content\r\nX: ", drips=True) as port:
+        assert post(f"http://127.0.0.1:{port}/", PinnedPost(loopback=True, seconds=0.5)) == 204
+    assert time.monotonic() - began < 4
+
+
+def test_a_handshake_that_is_not_answered_is_cut_off() -> None:
+    began = time.monotonic()
+    with _raw_server(b"") as port, pytest.raises(OSError):  # noqa: PT011 - any of its kinds
+        post(f"https://{HOST}:{port}/", _post(ssl.create_default_context(), seconds=0.5))
+    assert time.monotonic() - began < 4
+
+
 class TestCertificates:
     def test_a_certificate_of_the_name_is_taken(self, tmp_path: Path) -> None:
         with _tls_server(tmp_path, HOST) as (port, trusted):
@@ -139,8 +162,8 @@ class TestCertificates:
 # ---- servers
 
 
-def _post(context: ssl.SSLContext) -> PinnedPost:
-    return PinnedPost(loopback=True, resolve=lambda *_: ["127.0.0.1"], context=context)
+def _post(context: ssl.SSLContext, **options: float) -> PinnedPost:
+    return PinnedPost(loopback=True, resolve=lambda *_: ["127.0.0.1"], context=context, **options)
 
 
 class _Quiet(BaseHTTPRequestHandler):
@@ -204,9 +227,10 @@ def _certificate(folder: Path, name: str) -> tuple[Path, Path]:
 
 
 class _raw_server:  # noqa: N801 - used as a context manager
-    """Says one thing to the first who connects."""
+    """Says one thing to the first who connects; one that `drips` goes on with a byte now and then, until he is gone."""
 
-    def __init__(self, says: bytes) -> None:
+    def __init__(self, says: bytes, *, drips: bool = False) -> None:
+        self._drips = drips
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._says = says
         self._thread = threading.Thread(target=self._run)
@@ -223,4 +247,9 @@ class _raw_server:  # noqa: N801 - used as a context manager
         connection, _ = self._listener.accept()
         with connection:
             connection.sendall(self._says)
-            connection.recv(4096)
+            with suppress(OSError):
+                while connection.recv(65536) and not self._drips:
+                    pass
+                while self._drips:
+                    connection.sendall(b"x")
+                    time.sleep(0.05)

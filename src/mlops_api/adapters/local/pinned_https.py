@@ -8,7 +8,9 @@ import http.client
 import ipaddress
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from urllib.parse import SplitResult
 
 from mlops_api.domain.errors import Invalid
@@ -16,8 +18,11 @@ from mlops_api.domain.errors import Invalid
 Resolve = Callable[[str, int], Sequence[str]]
 """Host and port to addresses. Raises OSError."""
 
-_SECONDS = 5.0
-"""Of each step: connecting, sending, each read."""
+_STEP_SECONDS = 5.0
+"""For connecting, sending and each read; resolving the name has the resolver's own limit."""
+
+_MOST_SECONDS = 20.0
+"""For all of it: a receiver may be slow at each read."""
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _TRANSLATING = tuple(ipaddress.ip_network(net) for net in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32"))
@@ -30,11 +35,18 @@ def resolve(host: str, port: int) -> Sequence[str]:
 
 
 class PinnedPost:
-    """`loopback`: this machine may be reached too. `context`: the certificates that are trusted; None: the system's."""
+    """`loopback`: this machine may be reached too. `context`: the certificates that are trusted; None: the system's.
+    `seconds`: after so many the connection is cut."""
 
     def __init__(
-        self, *, loopback: bool = False, resolve: Resolve = resolve, context: ssl.SSLContext | None = None
+        self,
+        *,
+        loopback: bool = False,
+        resolve: Resolve = resolve,
+        context: ssl.SSLContext | None = None,
+        seconds: float = _MOST_SECONDS,
     ) -> None:
+        self._seconds = seconds
         self._loopback = loopback
         self._resolve = resolve
         self._context = context or ssl.create_default_context()
@@ -47,11 +59,14 @@ class PinnedPost:
         connection = _Connection(
             host, port, self._address(host, port), self._context if url.scheme == "https" else None
         )
+        cut = threading.Timer(self._seconds, connection.cut)
+        cut.start()
         try:
             target = (url.path or "/") + (f"?{url.query}" if url.query else "")
             connection.request("POST", target, body, dict(headers))
             return connection.getresponse().status
         finally:
+            cut.cancel()
             connection.close()
 
     def _address(self, host: str, port: int) -> str:
@@ -79,15 +94,19 @@ class _Connection(http.client.HTTPConnection):
     """To `address`, whatever `host` resolves to now. `context` None: without TLS."""
 
     def __init__(self, host: str, port: int, address: str, context: ssl.SSLContext | None) -> None:
-        super().__init__(host, port, timeout=_SECONDS)
+        super().__init__(host, port, timeout=_STEP_SECONDS)
         self.default_port = http.client.HTTPS_PORT if context else http.client.HTTP_PORT  # left out of the Host header
         self._address = address
         self._tls = context
 
     def connect(self) -> None:
-        plain = socket.create_connection((self._address, self.port), _SECONDS)
-        try:
-            self.sock = self._tls.wrap_socket(plain, server_hostname=self.host) if self._tls else plain
-        except BaseException:
-            plain.close()
-            raise
+        self.sock = socket.create_connection((self._address, self.port), _STEP_SECONDS)
+        if self._tls is not None:
+            self.sock = self._tls.wrap_socket(self.sock, server_hostname=self.host, do_handshake_on_connect=False)
+            self.sock.do_handshake()
+
+    def cut(self) -> None:
+        """From another thread: whatever waits for the other side gets an end of file."""
+        with suppress(OSError):
+            # The base class's: that of a TLS socket would pull away what its reader still uses.
+            socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
