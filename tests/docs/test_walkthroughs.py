@@ -47,10 +47,19 @@ def test_curl_goes_from_a_file_to_a_prediction(place) -> None:
         assert word in out
 
 
+def test_a_recipe_leads_to_what_the_page_of_pipelines_shows(place) -> None:
+    [block] = re.findall(r"^```console\n(.*?)^```", (DOCS / "pipelines.md").read_text(), re.MULTILINE | re.DOTALL)
+    out = output_of(place, "/bin/sh", "-euc", block)
+    assert re.search(r"^Notify +SUCCEEDED", out, re.MULTILINE)
+    assert re.search(r"^flights-v1-xgboost-2 +xgboost +Completed", out, re.MULTILINE)
+    assert "There is no champion yet" in out
+
+
 def test_the_python_client_does_as_its_page_says(place) -> None:
     out = output_of(place, sys.executable, "-W", "error", "-c", blocks("client.md", "python")).splitlines()
     assert out[0] == "Gentoo"
     assert "1 300" in out
+    assert any(line.startswith("2 candidates, compared with penguins:") for line in out)
     assert any(line.startswith("344 0 ") for line in out)
     assert any(line.startswith("1 year ") for line in out)
     assert "['Gentoo', 'Gentoo', 'Gentoo']" in out

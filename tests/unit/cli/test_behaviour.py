@@ -11,6 +11,7 @@ import pytest
 from mlops_api.cli import errors, options, output
 from mlops_api.cli.endpoints import parse_variant
 from mlops_api.cli.session import Session
+from mlops_api.domain.pipelines import Step
 from tests.support import samples
 from tests.support.canned_api import CannedApi
 
@@ -543,3 +544,94 @@ def test_a_download_does_not_overwrite_and_names_the_options(api: CannedApi, mlo
     assert "--to" in err
     assert "--force" in err
     assert (tmp_path / "taken").read_text() == "mine"
+
+
+# ---- pipelines and recipes
+
+
+def test_an_execution_shows_its_steps_and_why_it_failed(api: CannedApi, mlops) -> None:
+    cause = "flights:2 was refused: ragged_row at column b, row 7: it has 3 cells, not 2."
+    steps = [
+        Step(name="Preprocess", status="SUCCEEDED", entered_at=samples.NOW, exited_at=samples.NOW),
+        Step(name="CheckQuality", status="FAILED", entered_at=samples.NOW, error="DatasetRejected", cause=cause),
+        Step(name="Train", status="PENDING"),
+    ]
+    failed = samples.execution(
+        "FAILED", error="DatasetRejected", cause=cause, steps=steps, candidates=[], comparison=None
+    )
+    api.on("GET", "/pipelines/.*", failed)
+    code, out, err = mlops("pipelines", "show", "flights-v2")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert next(line for line in lines if line.startswith("cause")).endswith(cause)
+    assert [line.split()[:2] for line in lines[-3:]] == [
+        ["Preprocess", "SUCCEEDED"], ["CheckQuality", "FAILED"], ["Train", "PENDING"],
+    ]  # fmt: skip
+
+
+def test_watching_tells_each_step_once_and_fails_with_the_execution(api: CannedApi, mlops) -> None:
+    running = Step(name="Train", status="RUNNING", entered_at=samples.NOW)
+    done = running.model_copy(update={"status": "SUCCEEDED", "exited_at": samples.NOW})
+    states = [
+        samples.execution("RUNNING", steps=[running]),
+        samples.execution("RUNNING", steps=[running]),
+        samples.execution("FAILED", steps=[done], error="NoCandidate", cause="diverged"),
+    ]
+    api.on("GET", "/pipelines/.*", lambda _: states.pop(0))
+    code, out, err = mlops("pipelines", "watch", "flights-v1")
+    assert (code, out) == (1, "")
+    assert err.splitlines()[:2] == ["flights-v1: Train RUNNING", "flights-v1: Train SUCCEEDED"]
+    assert "flights-v1 is FAILED: NoCandidate diverged" in err
+
+
+def test_what_cannot_be_retried_says_what_can_be_done(api: CannedApi, mlops) -> None:
+    api.on(
+        "POST", "/pipelines/.*/retry", (409, {"detail": "flights-v1 is RUNNING and cannot retry; possible now: stop."})
+    )
+    code, _, err = mlops("pipelines", "retry", "flights-v1")
+    assert code == 4
+    assert "possible now: stop" in err
+
+
+def test_a_recipe_is_sent_as_it_was_said(api: CannedApi, mlops) -> None:
+    code, _, _ = mlops(
+        "data", "recipe", "set", "flights", "--target", "late", "--algorithm", "xgboost", "--exclude", "date",
+        "--param", "xgboost.subsample=0.5", "--search", "xgboost.max_depth=[4, 6]", "--margin", "0.01",
+        "--auto-approve", "--deploy", "--if-revision", "3",
+    )  # fmt: skip
+    assert code == 0
+    [asked] = api.calls("PUT", "/datasets/flights/recipe")
+    assert asked.headers["if-match"] == "3"
+    said = {name: asked.json[name] for name in ("target", "algorithms", "exclude", "hyperparameters", "search", "gate")}
+    assert said == {
+        "target": "late", "algorithms": ["xgboost"], "exclude": ["date"],
+        "hyperparameters": {"xgboost": {"subsample": 0.5}}, "search": {"xgboost": {"max_depth": [4, 6]}},
+        "gate": {"metric": None, "margin": 0.01, "auto_approve": True, "deploy": True},
+    }  # fmt: skip
+
+
+def test_a_recipe_that_was_shown_can_be_set(api: CannedApi, mlops, tmp_path: Path) -> None:
+    _, out, _ = mlops("data", "recipe", "show", "flights", "--json")
+    (tmp_path / "recipe.json").write_text(out)
+    assert mlops("data", "recipe", "set", "flights", "--file", str(tmp_path / "recipe.json"))[0] == 0
+    assert api.calls("PUT", "/datasets/flights/recipe")[0].json == samples.recipe().recipe.model_dump()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["--target", "late", "--file", "x.json"],
+        ["--target", "late", "--param", "max_depth=6"],
+        ["--target", "late", "--search", "xgboost.max_depth"],
+    ],
+)
+def test_a_recipe_that_cannot_be_read_is_a_usage_problem(api: CannedApi, mlops, arguments) -> None:
+    assert mlops("data", "recipe", "set", "flights", *arguments)[0] == 2
+    assert api.asked == []
+
+
+def test_a_recipe_out_of_bounds_is_refused_before_it_is_sent(api: CannedApi, mlops) -> None:
+    code, _, err = mlops("data", "recipe", "set", "flights", "--target", "late", "--deploy")
+    assert code == 4
+    assert "deploy needs auto_approve" in err
