@@ -26,7 +26,7 @@ from mlops_api.domain.pipelines import (
     check_action,
     later_execution,
 )
-from mlops_api.ports import Index, PipelineRunner, PipelineState, Place, RecordStore
+from mlops_api.ports import Index, PipelineRunner, PipelineState, Place, RecordName, RecordStore
 from mlops_api.services.activity import ActivityLog
 from mlops_api.services.collection import Collection, Stored
 from mlops_api.services.contention import until_unbeaten
@@ -41,6 +41,9 @@ from mlops_api.services.principal import PLATFORM, Principal
 from mlops_api.services.recipes import RecipeService
 from mlops_api.services.repair import begin, each
 from mlops_api.services.training_records import StoredJob, job_collection
+
+_FORESEEN = 10
+"""Executions of one version by hand that are read before it is known how many there were."""
 
 _ANEW = frozenset({"DatasetRejected", "NoCandidate"})
 """Errors that a retry would meet again."""
@@ -120,7 +123,8 @@ class PipelineService:
         earlier = call.earlier_result(read)
         if earlier is not None:
             return self.get(earlier)
-        read = read.and_also([target := resolver.target(read, table), self._runs.name_of(target[1])])
+        target = resolver.target(read, table)
+        read = read.and_also([target, self._runs.name_of(target[1]), *self._first_executions(target[1])])
         dataset = resolver.version_in(read, table).value
         check_ready(dataset)
         self.recipes.in_(read, dataset.name)
@@ -133,6 +137,12 @@ class PipelineService:
         self._records.write([self._launch.put(planned), taken, entry, *call.writes(planned.execution)])
         begin(lambda: self._launch.launch(planned), planned.execution)
         return self._shown(planned, {})
+
+    def _first_executions(self, version: str) -> list[RecordName]:
+        """Those that a version may have had: the last one is among them, unless there were many."""
+        name, _, number = version.partition(":")
+        later = [later_execution(name, int(number), count) for count in range(2, 2 + _FORESEEN)]
+        return [self._executions.name_of(each) for each in (automatic_execution(name, int(number)), *later)]
 
     # ---- stop and retry
 

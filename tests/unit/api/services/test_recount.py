@@ -10,7 +10,7 @@ from mlops_api.services.ledger import CARDS, FIGURES, FIRST, NOW
 from tests.support.platform import World, at_once, world
 from tests.support.random_days import RandomDays
 
-SEEDS = range(12)
+SEEDS = range(8)
 
 
 def assert_right(here: World) -> None:
@@ -34,19 +34,20 @@ def lived_in(here: World) -> World:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_figures_equal_a_recount_after_whatever_happened(here: World, seed: int) -> None:
     days = RandomDays(here, seed)
-    for _ in range(4):
-        days.pass_by(40)
+    for _ in range(3):
+        days.pass_by(50)
         assert_right(here)
 
 
 def test_the_random_days_do_everything(tmp_path: Path) -> None:
-    done: set[str] = set()
-    for seed in SEEDS:
+    left = {name for name in dir(RandomDays) if name.startswith("do_")}
+    seeds = iter(SEEDS)
+    while left:
+        seed = next(seeds)
         with world(tmp_path / str(seed)) as here:
             days = RandomDays(here, seed)
             days.pass_by(160)
-            done |= days.done.keys()
-    assert done == {name for name in dir(RandomDays) if name.startswith("do_")}
+            left -= days.done.keys()
 
 
 def test_figures_equal_a_recount_when_all_happens_at_once(here: World) -> None:
