@@ -155,7 +155,7 @@ def _read(
     try:
         text = survey(plain, scratch, limits)
     except Refused as refused:
-        _stop(verdict, placed(refused, plain, scratch))
+        _stop(verdict, placed(refused, plain, scratch, limits))
         return None
     verdict.encoding = text.encoding
     _warn_encoding(text.encoding, verdict.findings)

@@ -33,9 +33,7 @@ SIMPLE = b"a,b\n1,x\n2,y\n"
         ),
         pytest.param({"max_bytes": 10}, SIMPLE, ("too_many_bytes", None, None), id="bytes"),
         pytest.param({"max_bytes": 10}, gzipped(SIMPLE), ("too_many_bytes", None, None), id="bytes-gzip"),
-        pytest.param(
-            {"max_line": 2 << 20}, b"a,b\n1,y\n1," + b"x" * (3 << 20), ("line_too_long", None, None), id="line"
-        ),
+        pytest.param({"max_line": 2 << 20}, b"a,b\n1,y\n1," + b"x" * (3 << 20), ("line_too_long", 2, "b"), id="line"),
         pytest.param({"max_rows": 1}, parquet({"a": [1, 2]})(), ("too_many_rows", None, None), id="parquet-rows"),
         pytest.param(
             {"max_columns": 1}, parquet({"a": [1], "b": [2]})(), ("too_many_columns", None, None), id="parquet-columns"
