@@ -15,13 +15,14 @@ from typing import Any
 import httpx
 import pytest
 
-from mlops_api.client import MLOps
+from mlops_api.client import MLOps, NotFound
 from mlops_api.domain.datasets import CreateDataset
 from mlops_api.domain.pipelines import ENDED, STEPS, Execution, Recipe
 from mlops_api.services.platform import Platform
 from mlops_api.services.principal import Principal
 from tests.support.aws_server import AwsServer
 from tests.support.lambda_events import object_created
+from tests.support.local_storage import wait_for
 from tests.support.server import PENGUINS
 
 pytestmark = pytest.mark.aws
@@ -158,6 +159,28 @@ def test_throttling_is_waited_out(aws: AwsServer, platform: Platform, client: ML
         aws.sagemaker.faults.throttle(2, operation)
     execution = trained(platform, client, name, ONE)
     assert execution.status == "SUCCEEDED", execution
+
+
+def test_stop_ends_it_and_the_job_that_runs(platform: Platform, client: MLOps, name: str) -> None:
+    large = {"random_forest": {"n_estimators": 2000, "min_samples_leaf": 1}}
+    platform.pipelines.recipes.put(ANN, name, ONE.model_copy(update={"hyperparameters": large}))
+    execution, job = upload(client, name), f"{name}-v1-random-forest-1"
+    wait_for(lambda: begun(client, job), 60)
+    stopped = client.pipelines.stop(execution)
+    assert stopped.status == "ABORTED"
+    assert statuses(stopped)["Train"] == "ABORTED"
+    wait_for(lambda: client.training.get(job).status == "Stopped", 60)
+    assert [step.name for step in platform.pipelines.get(execution).steps if step.status != "PENDING"] == list(
+        STEPS[:5]
+    )
+    assert [version.version for version in client.models.list(model=name)] == []
+
+
+def begun(client: MLOps, job: str) -> bool:
+    try:
+        return client.training.get(job).secondary_status == "Training"
+    except NotFound:
+        return False
 
 
 def test_the_requests_are_those_of_the_runners(aws: AwsServer, platform: Platform, client: MLOps, name: str) -> None:
