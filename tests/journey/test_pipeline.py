@@ -12,6 +12,7 @@ import pytest
 from mlops_api.client import Conflict, JobFailed, MLOps
 from mlops_api.domain.pipelines import STEPS, Execution
 from tests.journey.conftest import AnyServer
+from tests.support.aws_server import AwsServer
 from tests.support.local_storage import wait_for
 from tests.support.server import FLIGHTS, Server
 
@@ -21,12 +22,13 @@ FLOOR = 0.68
 """AUC that each algorithm reaches on the flights; see test_journey for those of a random split."""
 
 
-def deliver(server: AnyServer, client: MLOps, file: Path) -> None:
-    """Drop it into the watched folder, or upload it where there is none. Nothing else is called."""
-    if isinstance(server, Server) and server.watched is not None:
-        shutil.copy(file, server.watched / file.name)
-    else:
-        client.datasets.upload(file, wait=False)
+def deliver(server: AnyServer, file: Path) -> None:
+    """Drop it: into the watched folder, or into the bucket. Nothing is called."""
+    if isinstance(server, AwsServer):
+        server.drop("flights", file)
+        return
+    assert server.watched is not None
+    shutil.copy(file, server.watched / file.name)
 
 
 def waited(client: MLOps, execution: str) -> Execution:
@@ -47,7 +49,7 @@ def test_a_recipe_is_set_before_there_is_a_table(client: MLOps) -> None:
 
 
 def test_a_file_alone_leads_to_three_candidates_and_their_comparison(client: MLOps, server: AnyServer) -> None:
-    deliver(server, client, FLIGHTS)
+    deliver(server, FLIGHTS)
     ended = waited(client, "flights-v1")
     assert ended.status == "SUCCEEDED"
     assert [step.name for step in ended.steps] == list(STEPS)
@@ -92,7 +94,7 @@ def test_a_rejected_file_fails_naming_code_column_and_row(
     broken = [*lines[:5000]]
     broken[3999] = broken[3999].rstrip("\n") + ",surplus\n"
     (tmp_path / "flights.csv").write_text("".join(broken))
-    deliver(server, client, tmp_path / "flights.csv")
+    deliver(server, tmp_path / "flights.csv")
     with pytest.raises(JobFailed, match="DatasetRejected") as failed:
         waited(client, "flights-v2")
     ended: Execution = failed.value.job
@@ -117,7 +119,7 @@ def test_the_next_file_is_processed_and_compared_with_the_champion(
     client.inference.wait("flights", timeout=60)
     client.datasets.set_recipe("flights", RECIPE | {"algorithms": ["logistic_regression"], "gate": {"margin": 0.5}})
     (tmp_path / "flights.csv").write_text("".join(lines[:20000]))
-    deliver(server, client, tmp_path / "flights.csv")
+    deliver(server, tmp_path / "flights.csv")
     ended = waited(client, "flights-v3")
     assert ended.status == "SUCCEEDED"
     assert ended.comparison is not None
