@@ -153,6 +153,8 @@ def _show(printer: Printer, found: "DatasetVersion") -> None:
             "rows": found.rows,
             "size": size(found.size_bytes),
             "sha256": found.sha256,
+            "contract": found.contract,
+            "compared with": found.compared_with,
             "created": f"{moment(found.created_at)} by {found.created_by}",
         }
     )
