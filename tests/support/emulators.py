@@ -110,6 +110,6 @@ def _clients(**environment: str) -> AwsClients:
     """Made now, because the environment says where they go."""
     with mock.patch.dict(os.environ, CREDENTIALS | environment):
         clients = AwsClients(REGION)
-        for service in ("dynamodb", "s3", "sns", "sqs", "cloudwatch", "stepfunctions"):
+        for service in ("dynamodb", "s3", "sns", "sqs", "cloudwatch", "logs", "stepfunctions"):
             clients.client(service)
     return clients

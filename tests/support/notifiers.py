@@ -45,6 +45,7 @@ class Outside:
     received: Callable[[int], list[Received]]
     refusing: Callable[[], AbstractContextManager[Any]]
     gone: Callable[[], Notifier]
+    topic: str = ""
 
 
 # ---- a webhook
@@ -149,6 +150,7 @@ def sns_outside(cloud: Cloud) -> Iterator[Outside]:
         lambda wanted: _take(sqs, queue, wanted),
         refusing=lambda: throttled(sns, "Publish", 100, "Throttling"),
         gone=gone,
+        topic=topic,
     )
 
 
