@@ -243,6 +243,7 @@ def _show(printer: Printer, job: "TrainingJob") -> None:
         "attempt": job.attempt if job.attempt > 1 else None,
         "failure": job.failure_reason,
         "model version": job.model_version,
+        "pipeline": job.execution,
         "algorithm": job.algorithm,
         "dataset": f"{job.dataset}, target {job.target}",
         "excluded": ", ".join(job.exclude) or None,

@@ -58,7 +58,7 @@ def run_up(
             limit_concurrency=_MOST_REQUESTS,
             timeout_graceful_shutdown=_DRAIN_SECONDS,
         )
-        server = _Server(config, lambda: _announce(folder, url, as_json))
+        server = _Server(config, lambda: _announce(folder, url, settings.watch_dir, as_json))
         server.run(sockets=[listener])
     if not as_json:
         print("Stopped.", file=sys.stderr, flush=True)
@@ -122,7 +122,7 @@ def _refused(port: int) -> NoReturn:
     raise UsageProblem(f"Port {port} is taken. {other} is free: mlops up --port {other}")
 
 
-def _announce(folder: DataFolder, url: str, as_json: bool) -> None:
+def _announce(folder: DataFolder, url: str, watched: Path | None, as_json: bool) -> None:
     folder.write_server_info(url, folder.token, os.getpid())
     if as_json:
         data = {"url": url, "token": folder.token, "pid": os.getpid(), "data_dir": str(folder.path)}
@@ -130,6 +130,8 @@ def _announce(folder: DataFolder, url: str, as_json: bool) -> None:
         return
     link = f"{url}/docs?token={folder.token}"
     print(f"Serving {folder.path} at {url}\n\n  Open the API docs  {link}\n", file=sys.stderr)
+    if watched is not None:
+        print(f"Watching {watched}: a table dropped there becomes a version of a dataset.\n", file=sys.stderr)
     print(
         "Training jobs under way outlive the server and are picked up at the next start.\nPress Ctrl-C to end.",
         file=sys.stderr,

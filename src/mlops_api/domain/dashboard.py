@@ -15,7 +15,9 @@ class Figure(Answer):
 
 
 class Attention(Answer):
-    kind: Literal["failed_job", "rejected_dataset", "pending_approval", "failed_endpoint", "failed_batch"]
+    kind: Literal[
+        "failed_job", "rejected_dataset", "failed_pipeline", "pending_approval", "failed_endpoint", "failed_batch"
+    ]
     id: str
     message: str
     at: str

@@ -38,12 +38,12 @@ def get_execution(platform: PlatformDep, execution: ExecutionPath) -> Execution:
 
 
 @router.post("/{execution}/stop", status_code=202, responses=problems(404, 409))
-def stop_execution(platform: PlatformDep, by: By, execution: ExecutionPath) -> Execution:
+def stop_execution(platform: PlatformDep, by: By, execution: ExecutionPath, key: IdempotencyKey = None) -> Execution:
     """End it, and the jobs it has under way."""
-    return platform.pipelines.stop(by, execution)
+    return platform.pipelines.stop(by, execution, key)
 
 
 @router.post("/{execution}/retry", status_code=202, responses=problems(404, 409))
-def retry_execution(platform: PlatformDep, by: By, execution: ExecutionPath) -> Execution:
+def retry_execution(platform: PlatformDep, by: By, execution: ExecutionPath, key: IdempotencyKey = None) -> Execution:
     """Go on from the step that failed."""
-    return platform.pipelines.retry(by, execution)
+    return platform.pipelines.retry(by, execution, key)

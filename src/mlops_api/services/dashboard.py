@@ -15,6 +15,7 @@ from mlops_api.services.endpoint_records import PATH as ENDPOINT_PATH
 from mlops_api.services.endpoint_records import SECTION as ENDPOINTS
 from mlops_api.services.ledger import ATTENTION, CARDS, FIGURES, NOW, every_figure
 from mlops_api.services.model_records import CHAMPIONS
+from mlops_api.services.pipeline_records import PATH as PIPELINES_PATH
 from mlops_api.services.recount import RECOUNT
 from mlops_api.services.serving_figures import ServingFigures
 from mlops_api.services.training import TrainingService
@@ -32,6 +33,8 @@ _DAYS = 30
 _COUNTS = {
     "datasets": ("datasets", "/datasets"),
     "datasets_ready": ("datasets/Ready", "/datasets?status=Ready"),
+    "pipelines": ("pipelines", PIPELINES_PATH),
+    "pipelines_running": ("pipelines/RUNNING", f"{PIPELINES_PATH}?status=RUNNING"),
     "training_jobs": ("training_jobs", TRAINING_PATH),
     "training_jobs_running": ("training_jobs/InProgress", f"{TRAINING_PATH}?status=InProgress"),
     "training_jobs_failed": ("training_jobs/Failed", f"{TRAINING_PATH}?status=Failed"),

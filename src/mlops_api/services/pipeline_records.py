@@ -16,8 +16,10 @@ from mlops_api.ports import Index, PipelineRunner, Place, Put, RecordStore
 from mlops_api.services.collection import Collection, Stored
 from mlops_api.services.dataset_records import StoredDataset
 from mlops_api.services.principal import Principal
+from mlops_api.services.tally import Card, Tally, attention
 
 EXECUTIONS = "pipeline-execution"
+PATH = "/pipelines"
 
 
 class StoredExecution(ExecutionSummary):
@@ -58,7 +60,17 @@ def execution_collection(records: RecordStore) -> Collection[StoredExecution]:
         what="pipeline execution",
         key=lambda value: value.execution,
         places=places,
+        tally=Tally(lambda value: {"pipelines": 1, f"pipelines/{value.status}": 1}, _card),
     )
+
+
+def _card(value: StoredExecution) -> Card | None:
+    """A refused table has a card of its own; whoever stopped an execution knows it."""
+    if value.status not in ("FAILED", "TIMED_OUT") or value.error == "DatasetRejected":
+        return None
+    message = f"{value.error}: {value.cause}"
+    at = value.ended_at or value.created_at
+    return attention("failed_pipeline", value.execution, message, at, f"{PATH}/{value.execution}", days=7)
 
 
 class PipelineLaunch:

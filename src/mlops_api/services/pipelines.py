@@ -26,6 +26,7 @@ from mlops_api.domain.pipelines import (
     check_action,
     later_execution,
 )
+from mlops_api.domain.training import TERMINAL
 from mlops_api.ports import Index, PipelineRunner, PipelineState, Place, RecordName, RecordStore
 from mlops_api.services.activity import ActivityLog
 from mlops_api.services.collection import Collection, Stored
@@ -35,7 +36,13 @@ from mlops_api.services.dataset_records import StoredDataset
 from mlops_api.services.datasets import DatasetService
 from mlops_api.services.found import Found
 from mlops_api.services.idempotency import Idempotency, IdempotentCall
-from mlops_api.services.pipeline_records import EXECUTIONS, PipelineLaunch, StoredExecution, execution_collection
+from mlops_api.services.pipeline_records import (
+    EXECUTIONS,
+    PATH,
+    PipelineLaunch,
+    StoredExecution,
+    execution_collection,
+)
 from mlops_api.services.pipeline_steps import PipelineSteps
 from mlops_api.services.principal import PLATFORM, Principal
 from mlops_api.services.recipes import RecipeService
@@ -45,8 +52,7 @@ from mlops_api.services.training_records import StoredJob, job_collection
 _FORESEEN = 10
 """Executions of one version by hand that are read before it is known how many there were."""
 
-_ANEW = frozenset({"DatasetRejected", "NoCandidate"})
-"""Errors that a retry would meet again."""
+_BEGUN = {"status": "RUNNING", "ended_at": None, "error": None, "cause": None}
 
 
 class VersionRuns(BaseModel):
@@ -132,7 +138,7 @@ class PipelineService:
         last = _last_execution(dataset, runs.value)
         _check_idle(dataset, read.and_also([self._executions.name_of(last)]).find(self._executions, last))
         planned = self._launch.plan(by, dataset, later_execution(dataset.name, dataset.number, runs.value.last + 1))
-        entry = self._activity.entry(by, "pipeline.start", planned.execution, path=f"/pipelines/{planned.execution}")
+        entry = self._activity.entry(by, "pipeline.start", planned.execution, path=f"{PATH}/{planned.execution}")
         taken = self._runs.to_put(runs.with_value(runs.value.model_copy(update={"last": runs.value.last + 1})))
         self._records.write([self._launch.put(planned), taken, entry, *call.writes(planned.execution)])
         begin(lambda: self._launch.launch(planned), planned.execution)
@@ -146,34 +152,54 @@ class PipelineService:
 
     # ---- stop and retry
 
-    def stop(self, by: Principal, execution: str) -> Execution:
+    def stop(self, by: Principal, execution: str, idempotency_key: str | None = None) -> Execution:
         """End it; its jobs are stopped by its event. Raises Conflict when it has ended, saying what is possible."""
-        stored = self._executions.get(execution).value
+        call = self._idempotency.call(by, "stop-pipeline", idempotency_key, execution)
+        return call.once(lambda: self._stop_once(by, execution, call), what=execution)
+
+    def _stop_once(self, by: Principal, execution: str, call: IdempotentCall) -> Execution:
+        read = Found.read(self._records, [*call.names, self._executions.name_of(execution)])
+        stored = read.get(self._executions, execution).value
+        if call.earlier_result(read) is not None:
+            return self._told(stored)
         check_action(execution, stored.status, "stop")
         self._launch.launch(stored)  # so that one whose start was lost in a crash can be stopped
         self._runner.stop(execution, f"Stopped by {by.name}.")
-        self._records.write([self._activity.entry(by, "pipeline.stop", execution, path=f"/pipelines/{execution}")])
-        state = self._runner.describe(execution)
-        return self._told(stored.model_copy(update=_ending(state)))
+        entry = self._activity.entry(by, "pipeline.stop", execution, path=f"{PATH}/{execution}")
+        self._records.write([entry, *call.writes(execution)])
+        return self._told(stored.model_copy(update=_ending(self._runner.describe(execution))))
 
-    def retry(self, by: Principal, execution: str) -> Execution:
+    def retry(self, by: Principal, execution: str, idempotency_key: str | None = None) -> Execution:
         """Go on from the step that failed. Raises Conflict when there is none, or when it could only fail again."""
-        stored = self._executions.get(execution)
+        call = self._idempotency.call(by, "retry-pipeline", idempotency_key, execution)
+        return call.once(lambda: self._retry_once(by, execution, call), what=execution)
+
+    def _retry_once(self, by: Principal, execution: str, call: IdempotentCall) -> Execution:
+        read = Found.read(self._records, [*call.names, self._executions.name_of(execution)])
+        stored = read.get(self._executions, execution)
+        if call.earlier_result(read) is not None:
+            return self._told(stored.value)
         check_action(execution, stored.value.status, "retry")
-        _check_worth(stored.value)
-        changes = {"status": "RUNNING", "ended_at": None, "error": None, "cause": None}
-        again = stored.value.model_copy(update=changes | {"retries": stored.value.retries + 1})
-        entry = self._activity.entry(by, "pipeline.retry", execution, path=f"/pipelines/{execution}")
-        self._records.write([self._executions.to_put(stored.with_value(again)), entry])
+        jobs = self._jobs_of(stored.value)
+        _check_worth(stored.value, jobs)
+        again = stored.value.model_copy(update=_BEGUN | {"retries": stored.value.retries + 1})
+        entry = self._activity.entry(by, "pipeline.retry", execution, path=f"{PATH}/{execution}")
+        self._records.write([self._executions.to_put(stored.with_value(again)), entry, *call.writes(execution)])
+        self._go_on(execution)
+        return self._shown(again, jobs)
+
+    def _go_on(self, execution: str) -> None:
         try:
             self._runner.retry(execution)
         except PlatformError:
             self.on_execution_change(execution)  # it stands as before
             raise
-        return self._told(again)
 
     def _told(self, stored: StoredExecution) -> Execution:
-        return self._shown(stored, self._jobs.find_many([candidate.job for candidate in stored.candidates]))
+        return self._shown(stored, self._jobs_of(stored))
+
+    def _jobs_of(self, stored: StoredExecution) -> Mapping[str, StoredJob]:
+        return self._jobs.find_many([candidate.job for candidate in stored.candidates])
 
     # ---- events
 
@@ -199,7 +225,7 @@ class PipelineService:
         changed = stored.value.model_copy(update=_ending(state))
         writes = [self._executions.to_put(stored.with_value(changed))]
         if state.status in RETRIABLE or (state.status == "SUCCEEDED" and changed.candidates):
-            action, path = f"pipeline.{state.status.lower()}", f"/pipelines/{changed.execution}"
+            action, path = f"pipeline.{state.status.lower()}", f"{PATH}/{changed.execution}"
             detail = changed.cause or changed.approval or ""
             writes.append(self._activity.entry(PLATFORM, action, changed.execution, detail=detail, path=path))
         self._records.write(writes)
@@ -245,12 +271,20 @@ def _check_idle(dataset: StoredDataset, last: Stored[StoredExecution] | None) ->
         )
 
 
-def _check_worth(execution: StoredExecution) -> None:
+def _check_worth(execution: StoredExecution, jobs: Mapping[str, StoredJob]) -> None:
     """Raises Conflict for what would only fail again, saying what to do instead."""
-    if execution.error in _ANEW:
-        instead = _instead(execution.error or "", execution.dataset, execution.dataset_name)
-        detail = f"{execution.execution} ended with {execution.error}, and would again. {instead}"
-        raise Conflict(detail, status_now=execution.status, allowed=[])
+    name = execution.execution
+    ended = bool(jobs) and all(job.status in TERMINAL and job.model_version is None for job in jobs.values())
+    if execution.error == "DatasetRejected":
+        why = f"{execution.dataset} was refused, and would be again."
+        instead = (
+            f"Mend the file and upload it as a new version: mlops data upload FILE --name {execution.dataset_name}"
+        )
+    elif execution.error == "NoCandidate" or ended:
+        why, instead = "None of its jobs left a model.", f"Start anew: mlops pipelines start {execution.dataset}"
+    else:
+        return
+    raise Conflict(f"{name} cannot go on. {why} {instead}", status_now=execution.status, allowed=[])
 
 
 def _ending(state: PipelineState) -> dict[str, str | None]:
@@ -273,12 +307,6 @@ def _timeline(state: PipelineState) -> list[Step]:
     way = STEPS if verdict is None or verdict.get("train") else ALWAYS
     entered = {step.name for step in passed}
     return [*passed, *(Step(name=name, status="PENDING") for name in way if name not in entered)]
-
-
-def _instead(error: str, dataset: str, name: str) -> str:
-    if error == "DatasetRejected":
-        return f"Mend the file and upload it as a new version: mlops data upload FILE --name {name}"
-    return f"Start anew: mlops pipelines start {dataset}"
 
 
 def _partition(dataset: str | None, status: ExecutionStatus | None) -> tuple[Index, str]:

@@ -31,6 +31,7 @@ from mlops_api.services.ledger import (
     every_figure,
 )
 from mlops_api.services.model_records import ModelResolver, with_scores
+from mlops_api.services.pipeline_records import execution_collection
 from mlops_api.services.tally import Card, total
 from mlops_api.services.training_records import job_collection
 
@@ -55,6 +56,7 @@ class Recount:
         self._resolver = ModelResolver(records)
         self._collections: list[Collection[Any]] = [
             dataset_collection(records),
+            execution_collection(records),
             job_collection(records),
             self._resolver.versions,
             self._resolver.models,

@@ -14,7 +14,9 @@ from mlops_api.ports import Delete, Put, Record, RecordName
 
 M = TypeVar("M")
 
-COUNTED_KINDS = frozenset({"dataset", "training-job", "model", "model-version", "endpoint", "transform-job"})
+COUNTED_KINDS = frozenset(
+    {"dataset", "pipeline-execution", "training-job", "model", "model-version", "endpoint", "transform-job"}
+)
 """Only CountedPut and CountedDelete change these."""
 
 LONGEST_MESSAGE = 300

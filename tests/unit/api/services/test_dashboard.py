@@ -45,6 +45,8 @@ def test_everything_is_counted(here: World) -> None:
     assert counts(here) == {
         "datasets": 4,
         "datasets_ready": 3,
+        "pipelines": 3,
+        "pipelines_running": 0,
         "training_jobs": 4,
         "training_jobs_running": 1,
         "training_jobs_failed": 1,

@@ -404,6 +404,50 @@ def test_stop_while_a_table_is_validated_leaves_no_version_without_a_verdict(her
     assert (found.status, "ABORTED" in (found.failure_reason or "")) == ("Rejected", True)
 
 
+def test_what_was_stopped_with_all_its_jobs_is_started_anew(here: World) -> None:
+    here.recipe()
+    here.ready()
+    for candidate in here.platform.pipelines.stop(ANN, "flights-v1").candidates:
+        here.training.end(candidate.job, "Stopped")
+        here.tell("training", candidate.job)
+    with pytest.raises(Conflict, match="mlops pipelines start flights:1"):
+        here.platform.pipelines.retry(ANN, "flights-v1")
+    assert here.platform.pipelines.start(ANN, StartPipeline(dataset="flights:1"), None).execution == "flights-v1-2"
+
+
+def test_a_repeat_with_the_same_key_is_no_conflict(here: World) -> None:
+    """A client repeats a call whose answer was lost."""
+    here.recipe(target="lat")
+    here.ready()
+    here.recipe()
+    retried = [here.platform.pipelines.retry(ANN, "flights-v1", "k") for _ in range(2)]
+    assert [each.status for each in retried] == ["RUNNING", "RUNNING"]
+    assert here.records.get("pipeline-execution", "flights-v1").data["retries"] == 1
+    stopped = [here.platform.pipelines.stop(ANN, "flights-v1", "k") for _ in range(2)]
+    assert [each.status for each in stopped] == ["ABORTED", "ABORTED"]
+    with pytest.raises(Conflict):
+        here.platform.pipelines.stop(ANN, "flights-v1", "another")
+
+
+def test_the_dashboard_counts_them_and_shows_what_failed(here: World) -> None:
+    here.recipe(target="lat")
+    here.ready()
+    refuse(here, here.uploaded("wines"))
+    here.uploaded("penguins")
+    stats = here.platform.dashboard.stats()
+    assert (stats.counts["pipelines"].value, stats.counts["pipelines_running"].value) == (3, 1)
+    shown = {(each.kind, each.id, each.path) for each in stats.needs_attention}
+    assert shown == {
+        ("failed_pipeline", "flights-v1", "/pipelines/flights-v1"),
+        ("rejected_dataset", "wines:1", "/datasets/wines:1/quality"),
+    }
+    here.recipe()
+    here.platform.pipelines.retry(ANN, "flights-v1")
+    here.candidates_end("flights-v1", AUC)
+    left = {each.kind for each in here.platform.dashboard.stats().needs_attention}
+    assert "failed_pipeline" not in left
+
+
 def test_what_runs_or_ended_well_is_not_retried(here: World) -> None:
     here.uploaded()
     with pytest.raises(Conflict, match="RUNNING and cannot retry; possible now: stop"):
