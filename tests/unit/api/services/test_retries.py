@@ -1,12 +1,13 @@
 """A repeat with the same Idempotency-Key has no second effect, and rivals between read and write are seen."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 
 from mlops_api.domain.errors import Conflict, NotFound
 from mlops_api.domain.inference import PutEndpoint
 from mlops_api.domain.models import Approve, Reject, Rollback, SetAlias
+from mlops_api.ports import Record, RecordName
 from tests.support.platform import ANN, World
 
 
@@ -122,3 +123,34 @@ def _outputs() -> tuple[object, ...]:
     from tests.support.platform import a_preview, a_profile, a_report
 
     return a_report(), a_profile(), a_preview()
+
+
+def test_a_version_deployed_meanwhile_is_not_rejected(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    here.approved(deploy=True)
+    version = here.approved().version
+    request = PutEndpoint.model_validate({"variants": [{"variant": "a", "model_version": version}]})
+    before(here, monkeypatch, lambda: here.platform.endpoints.put(ANN, "flights", request))
+    with pytest.raises(Conflict, match="serves behind the endpoint"):
+        here.platform.registry.reject(ANN, version, Reject())
+    assert here.platform.registry.get(version).approval_status == "Approved"
+
+
+def test_a_repeat_whose_reads_are_of_two_moments_gets_the_first_result(
+    here: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DynamoDB reads several records one after the other: the key before the first call, the version after it."""
+    version = here.trained().version
+    read = here.records.get_many
+    rivals = [lambda: here.platform.registry.approve(ANN, version, Approve(), "k")]
+
+    def torn(names: Sequence[RecordName]) -> Mapping[RecordName, Record]:
+        early = read(names)
+        if not rivals:
+            return early
+        rivals.pop()()
+        late = {name: record for name, record in read(names).items() if name[0] != "idempotency"}
+        return late | {name: record for name, record in early.items() if name[0] == "idempotency"}
+
+    monkeypatch.setattr(here.records, "get_many", torn)
+    assert here.platform.registry.approve(ANN, version, Approve(), "k").approval_status == "Approved"
+    assert len(here.platform.registry.get(version).decisions) == 1
