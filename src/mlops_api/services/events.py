@@ -59,6 +59,11 @@ class EventHandler:
         }
         """By source and detail-type: where in `detail` the name stands, and who takes it."""
 
+    @property
+    def kinds(self) -> frozenset[tuple[str, str]]:
+        """Source and detail-type of every event that something here reacts to."""
+        return frozenset(self._reactions)
+
     def handle(self, event: Mapping[str, Any]) -> bool:
         """React; False for an event that is none of the platform's. Raises what the stores raise: deliver again."""
         reaction = self._reactions.get((str(event.get("source")), str(event.get("detail-type"))))
