@@ -56,7 +56,7 @@ def a_world(moto: Cloud, tmp_path: Path) -> Iterator[Callable[[], World]]:
             records = DynamoRecords(client, tables[-1], now=lambda: clock().timestamp())
             file = tmp_path / f"{tables[-1]}.sqlite3"
             metrics = opened.enter_context(closing(SqliteMetrics(file, keep=timedelta(days=90), clock=clock)))
-            return world_of(tmp_path / tables[-1], records, clock, metrics=metrics, mirror=ManualMirror())
+            return world_of(tmp_path / tables[-1], records, clock, metrics, mirror=ManualMirror())
 
         yield make
     for table in tables:
