@@ -23,5 +23,5 @@ def emulators(folder: Path) -> Iterator[Emulators]:
 
 @pytest.fixture(scope="session")
 def aws(emulators: Emulators, folder: Path) -> Iterator[AwsServer]:
-    with aws_server(emulators.ministack, emulators.ministack_url, folder) as server:
+    with aws_server(emulators.ministack, emulators.ministack_url, folder, max_instances="2") as server:
         yield server

@@ -141,6 +141,18 @@ def test_the_champion_is_the_one_file_of_its_channel(machine: AnyMachine) -> Non
     assert list(machine.training.logs("k").lines) == []
 
 
+def test_several_machines_leave_one_model(machine: AnyMachine) -> None:
+    """On this machine they are one, whatever is asked for."""
+    machine.objects.put("data/rows.csv", b"1\n")
+    machine.training.start(TrainingSpec("j", {"do": "hosts files model"}, "data", "models", 60, instance_count=2))
+    assert ended(machine.training.describe, "j").status == "Completed"
+    hosts = sorted(line for line in machine.training.logs("j").lines if line.startswith("algo-"))
+    assert hosts in (["algo-1 of algo-1"], ["algo-1 of algo-1,algo-2", "algo-2 of algo-1,algo-2"])
+    assert list(machine.training.logs("j").lines).count("rows.csv") == len(hosts)
+    with tarfile.open(fileobj=io.BytesIO(machine.objects.read("models/j/output/model.tar.gz"))) as tar:
+        assert sorted(tar.getnames()) == ["a.bin", "manifest.json", "model-card.md"]
+
+
 def test_a_champion_that_is_gone_fails_the_job(machine: AnyMachine) -> None:
     machine.objects.put("sets/a/1/data.csv", b"1")
     spec = TrainingSpec("j", {"do": "model"}, "sets/a/1", "models", 60, champion_key="nothing/here.tar.gz")

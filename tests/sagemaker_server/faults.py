@@ -8,6 +8,10 @@ from typing import Any
 from tests.sagemaker_server.refusals import Refusal
 
 
+def _nobody(*_: object) -> None:
+    raise ValueError("no job runs")
+
+
 @dataclass
 class _Planned:
     operation: str | None
@@ -23,7 +27,8 @@ class Faults:
         self._lost: list[_Planned] = []
         self._without_capacity: set[str] = set()
         self._lock = threading.Lock()
-        self._act_on_job: dict[str, Callable[[str], None]] = {}
+        self._interrupt_job: Callable[[str], None] = _nobody
+        self._kill_job: Callable[[str, int | None], None] = _nobody
 
     def throttle(self, calls: int, operation: str | None = None) -> None:
         """Answer the next `calls` requests (of one operation, or of any) with ThrottlingException."""
@@ -46,17 +51,18 @@ class Faults:
 
     def interrupt(self, job: str) -> None:
         """Take the spot instances of a training job away. Raises ValueError unless it is a spot job that runs."""
-        self._act_on_job["interrupt"](job)
+        self._interrupt_job(job)
 
-    def kill(self, job: str) -> None:
-        """SIGKILL to the containers of a job, as the kernel does when memory is short. Raises ValueError."""
-        self._act_on_job["kill"](job)
+    def kill(self, job: str, host: int | None = None) -> None:
+        """SIGKILL to the containers of a job, or to that of one host, from 0, as the kernel does when memory is short.
+        Raises ValueError."""
+        self._kill_job(job, host)
 
     # ---------------------------------------------------------------- the server's side
 
-    def act_on_jobs(self, *, interrupt: Callable[[str], None], kill: Callable[[str], None]) -> None:
+    def act_on_jobs(self, *, interrupt: Callable[[str], None], kill: Callable[[str, int | None], None]) -> None:
         """Who carries out what concerns a running job."""
-        self._act_on_job = {"interrupt": interrupt, "kill": kill}
+        self._interrupt_job, self._kill_job = interrupt, kill
 
     def check(self, operation: str) -> None:
         """Raises the refusal planned for this call, if any."""

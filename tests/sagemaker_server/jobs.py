@@ -88,10 +88,11 @@ class Job:
             self.changed.notify_all()
         self.tell()
 
-    def kill(self) -> None:
-        """SIGKILL to all its containers. Raises ValueError when none runs."""
+    def kill(self, host: int | None = None) -> None:
+        """SIGKILL to all its containers, or that of one host, from 0. Raises ValueError when none runs."""
         with self.world.lock:
-            running = [each for each in self.containers if each.exit_code is None]
+            chosen = self.containers if host is None else self.containers[host : host + 1]
+            running = [each for each in chosen if each.exit_code is None]
         if not running:
             raise ValueError(f"no container of {self.name} runs")
         for container in running:

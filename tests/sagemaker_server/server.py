@@ -100,7 +100,7 @@ class SageMakerServer:
         self._operations["InvokeEndpoint"] = Invocations(world, endpoints).invoke
         world.faults.act_on_jobs(
             interrupt=lambda name: _named(training, name).interrupt(),
-            kill=lambda name: _any_named((training, processing), name).kill(),
+            kill=lambda name, host: _any_named((training, processing), name).kill(host),
         )
         self._http = _Http(self)
         self.url = f"http://127.0.0.1:{self._http.server_port}"

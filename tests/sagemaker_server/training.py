@@ -4,12 +4,15 @@
                                   |  '-> Stopping | MaxRuntimeExceeded | MaxWaitTimeExceeded -> Stopped
                                   '-> Interrupted -> Starting    a spot instance was taken away
 
-Several hosts are several processes, each with an /opt/ml of its own; their model folders are merged.
+Several hosts are several processes, each with an /opt/ml of its own; their model folders are merged. They find each
+other by MLOPS_COORDINATOR, since the names of all of them would be this machine's. Checkpoints go back to every host;
+those of the first one are kept.
 """
 
 import json
 import re
 import shutil
+import socket
 import time
 from collections.abc import Mapping
 from datetime import datetime
@@ -106,13 +109,14 @@ class TrainingJob(Job):
         self.interrupt_asked = False
         self._move("Downloading", "Downloading input data")
         roots = [self._lay_out(number, host) for number, host in enumerate(self.hosts)]
-        mirror = self._checkpoints(roots[0])
+        mirror = self._checkpoints(roots)
         self.check_stop()
         self._move("Training", "Training image download completed. Training in progress.")
         self.started = self.started or now()
         began = time.monotonic()
         try:
-            self.containers = [self._launch(host, root) for host, root in zip(self.hosts, roots, strict=True)]
+            meeting = _coordinator() if len(roots) > 1 else {}
+            self.containers = [self._launch(host, root, meeting) for host, root in zip(self.hosts, roots, strict=True)]
             return self._watch(began, mirror)
         finally:
             self.trained_seconds += time.monotonic() - began
@@ -180,17 +184,18 @@ class TrainingJob(Job):
             channels.fill(self.world.storage, source, folder, number, len(self.hosts))
         return root
 
-    def _checkpoints(self, root: Path) -> Mirror | None:
-        """The mirror of the first host's checkpoints, restored from S3."""
+    def _checkpoints(self, roots: list[Path]) -> Mirror | None:
+        """The mirror of the first host's checkpoints; those of S3 are restored on all."""
         config = self.request.get("CheckpointConfig")
         if config is None:
             return None
         local = config.get("LocalPath", "/opt/ml/checkpoints").removeprefix("/opt/ml/")
-        mirror = Mirror(self.world.storage, root / local, S3Uri.parse(config["S3Uri"]))
-        mirror.restore()
-        return mirror
+        mirrors = [Mirror(self.world.storage, root / local, S3Uri.parse(config["S3Uri"])) for root in roots]
+        for mirror in mirrors:
+            mirror.restore()
+        return mirrors[0]
 
-    def _launch(self, host: str, root: Path) -> Any:
+    def _launch(self, host: str, root: Path, meeting: Mapping[str, str]) -> Any:
         algorithm = self.request["AlgorithmSpecification"]
         entry = algorithm.get("ContainerEntrypoint", self.world.options.entry_point)
         stream = self.world.logs.stream(LOG_GROUP, f"{self.name}/{host}-{int(time.time())}{self.world.serial():03d}")
@@ -198,6 +203,7 @@ class TrainingJob(Job):
             "TRAINING_JOB_NAME": self.name,
             "TRAINING_JOB_ARN": self.arn,
             "AWS_REGION": self.world.options.region,
+            **meeting,
             **self.request.get("Environment", {}),
         }
         argv = [*entry, *algorithm.get("ContainerArguments", ["train"])]
@@ -304,6 +310,12 @@ class TrainingJob(Job):
             return {}
         seconds = max(1, round((self.ended - self.started).total_seconds()))
         return {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": max(1, round(self.trained_seconds))}
+
+
+def _coordinator() -> dict[str, str]:
+    """Where the hosts of one attempt meet: a port that was free a moment ago."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return {"MLOPS_COORDINATOR": f"127.0.0.1:{server.getsockname()[1]}"}
 
 
 def _transition(status: str, moment: datetime, message: str | None = None) -> dict[str, Any]:

@@ -7,7 +7,7 @@ each row that does; for serve, model.json and the request. It is a list of steps
     ignore-term  kill-parent  child (leaves a process behind)  once:STEP (in the first attempt only)
     model (writes a model)  env (writes its variables)  threads (prints the sizes of its thread pools)
     files (prints the data channel; files:CHANNEL another one with its content)
-    bytes (writes an awkward log)  checkpoint:TEXT  accept  no-report
+    hosts (prints which host of which this is)  bytes (writes an awkward log)  checkpoint:TEXT  accept  no-report
 """
 
 import http.server
@@ -169,6 +169,11 @@ def _files(name: str) -> None:
             print(path.relative_to(channel), *([path.read_text()] if name else []))
 
 
+def _hosts(_: str) -> None:
+    config = json.loads((_root() / "input/config/resourceconfig.json").read_text())
+    print(config["current_host"], "of", ",".join(config["hosts"]))
+
+
 def _bytes(_: str) -> None:
     sys.stdout.buffer.write(b"caf\xe9\n" + b"x" * 9000 + b"\nno newline")
 
@@ -229,6 +234,7 @@ _STEPS: dict[str, Callable[[str], int | None]] = {
     "once": _once,
     "env": _env,
     "files": _files,
+    "hosts": _hosts,
     "bytes": _bytes,
     "accept": _accept,
     "no-report": _nothing,

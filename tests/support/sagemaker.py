@@ -103,9 +103,9 @@ class Studio:
         found: dict[str, Any] = self.api.describe_training_job(TrainingJobName=job)
         return found
 
-    def trained(self, job: str) -> dict[str, Any]:
+    def trained(self, job: str, seconds: float = 30) -> dict[str, Any]:
         """The job once it has ended, and its events delivered."""
-        return self.until(lambda: self.training(job), lambda found: found["TrainingJobStatus"] in TERMINAL)
+        return self.until(lambda: self.training(job), lambda found: found["TrainingJobStatus"] in TERMINAL, seconds)
 
     def until(
         self, look: Callable[[], dict[str, Any]], good: Callable[[Mapping[str, Any]], bool], seconds: float = 30

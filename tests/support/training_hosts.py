@@ -34,14 +34,21 @@ class TrainingHosts:
             resources = {"current_host": name, "hosts": self.names, "network_interface_name": "lo"}
             (root / "input/config/resourceconfig.json").write_text(json.dumps(resources))
 
-    def start(self, ranks: Sequence[int] | None = None, **variables: str) -> None:
-        self.processes = [self._started(self.roots[rank], variables) for rank in ranks or range(len(self.roots))]
+    def start(
+        self, ranks: Sequence[int] | None = None, inside: Sequence[list[str]] | None = None, **variables: str
+    ) -> None:
+        """All hosts, or those of these ranks. `inside`: for each what its command line begins with, on a network where
+        they find each other by name."""
+        if inside is None:
+            variables = {"MLOPS_COORDINATOR": f"127.0.0.1:{self.port}", **variables}
+        chosen = ranks or range(len(self.roots))
+        self.processes = [self._started(self.roots[rank], inside[rank] if inside else [], variables) for rank in chosen]
 
-    def _started(self, root: Path, variables: Mapping[str, str]) -> "subprocess.Popen[bytes]":
-        own = {"MLOPS_ML_ROOT": str(root), "MLOPS_COORDINATOR": f"127.0.0.1:{self.port}", "MLOPS_THREADS": "1"}
+    def _started(self, root: Path, before: list[str], variables: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+        own = {"MLOPS_ML_ROOT": str(root), "MLOPS_THREADS": "1"}
         with (root / "log").open("wb") as log:
             return subprocess.Popen(
-                [sys.executable, "-u", "-m", "training", "train"],
+                [*before, sys.executable, "-u", "-m", "training", "train"],
                 env=os.environ | own | variables,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -105,7 +105,7 @@ def _classes(request: StartTraining, target: Column) -> int:
 def _instance_complaints(request: StartTraining, most: int) -> list[Complaint]:
     if request.instance_count <= most:
         return []
-    return [_complaint("instance_count", f"At most {most} here; training on several machines needs the aws mode.")]
+    return [_complaint("instance_count", f"At most {most} here; in the aws mode MLOPS_MAX_INSTANCES allows more.")]
 
 
 def _hyperparameters(request: StartTraining) -> tuple[dict[str, Any], list[Complaint]]:
