@@ -370,7 +370,8 @@ class TrainingRunner(Protocol):
         """Idempotent by `spec.job`: a job that exists, in whatever state, is left as it is.
 
         Raises Invalid when it can never run as it is (its input is gone, no such instance type); others find that out
-        later, and it fails. Unavailable when there is no room for it now.
+        later, and it fails. NameTaken when a job of that name is not this platform's. Unavailable when there is no
+        room for it now.
         """
 
     def describe(self, job: str) -> JobState:
@@ -506,8 +507,12 @@ class PipelineRunner(Protocol):
 class JobRequest:
     """`request`: passed on to the engine as it is."""
 
-    engine: Literal["sagemaker", "glue"]
+    engine: Literal["sagemaker", "glue", "none"]
     request: Mapping[str, Any]
+
+
+NO_JOB = JobRequest("none", {})
+"""There is nothing to begin."""
 
 
 class JobRequests(Protocol):
@@ -515,11 +520,11 @@ class JobRequests(Protocol):
     ProcessingRunner or the TrainingRunner describes, stops and would have begun."""
 
     def preprocess(self, spec: ProcessingSpec, *, size_bytes: int) -> JobRequest:
-        """What else the job reads is stored before this returns. Raises Conflict when a job of that name exists that
+        """What else the job reads is stored before this returns. Raises NameTaken when a job of that name exists that
         is not this platform's."""
 
     def train(self, spec: TrainingSpec) -> JobRequest:
-        """Raises Conflict as above."""
+        """Raises NameTaken as above."""
 
 
 # --------------------------------------------------------------------------- endpoints

@@ -18,6 +18,7 @@ import pytest
 from mlops_api.client import MLOps, NotFound
 from mlops_api.domain.datasets import CreateDataset
 from mlops_api.domain.pipelines import ENDED, STEPS, Execution, Recipe
+from mlops_api.ports import TrainingSpec
 from mlops_api.services.platform import Platform
 from mlops_api.services.principal import Principal
 from tests.support.aws_server import AwsServer
@@ -127,6 +128,34 @@ def test_one_failed_candidate_does_not_fail_the_others(
     assert [candidate.status for candidate in execution.candidates] == ["Failed", "Completed"]
     assert "apacity" in str(execution.candidates[0].failure_reason)
     assert execution.model_version == execution.candidates[1].model_version
+
+
+def test_a_name_that_is_somebody_else_s_fails_its_candidate(
+    aws: AwsServer, platform: Platform, client: MLOps, name: str
+) -> None:
+    platform.pipelines.recipes.put(ANN, name, ONE)
+    taken = f"{name}-v1-logistic-regression-2"
+    with aws.stack() as stack:
+        theirs = TrainingSpec(taken, {}, "nothing", "elsewhere", 60)
+        stack.objects.put("nothing/x", b"x")
+        stack.training.start(theirs)
+    execution = trained(platform, client, name, TWO)
+    assert execution.status == "SUCCEEDED", execution
+    assert [candidate.status for candidate in execution.candidates] == ["Completed", "Failed"]
+    assert "not of this platform" in str(execution.candidates[1].failure_reason)
+
+
+def test_an_execution_by_hand_trains_and_validates_nothing_again(
+    aws: AwsServer, platform: Platform, client: MLOps, name: str
+) -> None:
+    ended(platform, upload(client, name))
+    platform.pipelines.recipes.put(ANN, name, ONE)
+    execution = ended(platform, client.pipelines.start(f"{name}:1").execution)
+    assert (execution.execution, execution.status) == (f"{name}-v1-2", "SUCCEEDED")
+    assert [step.name for step in execution.steps] == list(STEPS)
+    assert [candidate.status for candidate in execution.candidates] == ["Completed"]
+    jobs = [each["ProcessingJobName"] for each in aws.sagemaker.requests_of("CreateProcessingJob")]
+    assert jobs.count(f"{name}-v1") == 1
 
 
 def test_when_all_fail_it_fails(aws: AwsServer, platform: Platform, client: MLOps, name: str) -> None:

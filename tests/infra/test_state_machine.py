@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from jsonata.jsonata import Jsonata
@@ -12,6 +12,7 @@ from statelint.linter import Linter
 from mlops_api.adapters.local.pipeline_states import STATES, following
 from mlops_api.domain import errors
 from mlops_api.domain.pipelines import ON_FAILURE, STEPS
+from mlops_api.ports import JobRequest
 from mlops_api.services.tasks import Tasks
 from tests.support.platform import World
 from tests.support.state_machine import SOURCE, definition, is_sync, operation, states
@@ -20,7 +21,10 @@ MACHINE = definition()
 ALL = dict(states(MACHINE))
 TASKS = {name: state for name, state in ALL.items() if state["Type"] == "Task"}
 INVOKE = "arn:aws:states:::lambda:invoke"
-WITHOUT_CATCH = {"Failed": "its error is the execution's own"}
+WITHOUT_CATCH = {
+    "Failed": "its error is the execution's own",
+    "SettleCandidate": "a candidate that cannot be looked at fails Train, which is caught",
+}
 LAMBDA_RETRIED = {
     "Lambda.ServiceException",
     "Lambda.AWSLambdaException",
@@ -150,7 +154,7 @@ def _next(name: str, state: Mapping[str, Any], train: bool) -> str | None:
     if state["Type"] != "Choice":
         following: str | None = state.get("Next")
         return following
-    chosen = state["Choices"][0]["Next"] if name == "Recipe" and train else state["Default"]
+    chosen = state["Choices"][0]["Next"] if name == "Recipe" and train else state["Default"]  # else the usual way
     return str(chosen)
 
 
@@ -196,13 +200,25 @@ def test_a_redriven_execution_goes_on_at_the_step_that_failed() -> None:
     assert MACHINE["States"]["Failed"]["Next"] == "Resume"
 
 
+def test_each_engine_has_its_state() -> None:
+    choice = MACHINE["States"]["Engine"]
+    ways = {re.findall(r"'(\w+)'", each["Condition"])[0]: each["Next"] for each in choice["Choices"]}
+    assert ways | {"sagemaker": choice["Default"]} == {
+        "sagemaker": "Preprocess",
+        "glue": "PreprocessOnGlue",
+        "none": "AlreadyValidated",
+    }
+    assert ways.keys() | {"sagemaker"} == set(get_args(get_type_hints(JobRequest)["engine"]))
+    assert {MACHINE["States"][state]["Next"] for state in ways.values()} == {"CheckQuality"}
+
+
 def test_a_candidate_never_fails_the_others() -> None:
     inner = MACHINE["States"]["Train"]["ItemProcessor"]
     assert inner["ProcessorConfig"] == {"Mode": "INLINE"}
-    for name, state in inner["States"].items():
-        if state["Type"] == "Task":
-            assert state["Catch"][-1]["Next"] in inner["States"], name
-        assert state["Type"] in ("Task", "Pass")
+    way = ["PrepareCandidate", "TrainCandidate", "SettleCandidate"]
+    assert list(inner["States"]) == way
+    for name in way[:2]:  # whatever comes of it is written as this candidate's end
+        assert inner["States"][name]["Catch"][-1]["Next"] == "SettleCandidate"
 
 
 def test_the_worker_knows_every_task(here: World) -> None:

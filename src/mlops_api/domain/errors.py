@@ -7,7 +7,8 @@ PlatformError
 ├── NotFound 404
 ├── Conflict 409              the state does not allow it; says which state and what is allowed
 │   ├── AlreadyExists         conditional create found a record
-│   └── RevisionMismatch      compare-and-set lost
+│   ├── RevisionMismatch      compare-and-set lost
+│   └── NameTaken             a job of that name is somebody else's, for ever
 ├── PreconditionFailed 412    If-Match
 ├── TooLarge 413
 ├── UnsupportedMedia 415
@@ -70,6 +71,10 @@ class AlreadyExists(Conflict):
 
 class RevisionMismatch(Conflict):
     title = "Changed by someone else"
+
+
+class NameTaken(Conflict):
+    title = "Name taken"
 
 
 class PreconditionFailed(PlatformError):

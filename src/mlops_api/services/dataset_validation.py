@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from mlops_api.domain.errors import Invalid, NotFound
+from mlops_api.domain.errors import Invalid, NameTaken, NotFound
 from mlops_api.domain.names import version_id
 from mlops_api.domain.training import TERMINAL
 from mlops_api.ports import JobState, ObjectStore, ProcessingRunner, ProcessingSpec, RecordStore, Write
@@ -80,7 +80,7 @@ class DatasetValidation:
         """Harmless when repeated. A dataset that the runner will never take is Rejected."""
         try:
             self._processing.start(self.spec(dataset))
-        except Invalid as error:
+        except (Invalid, NameTaken) as error:
             self._end(dataset.version, _broken(error.detail[:1024]))
 
     def spec(self, dataset: StoredDataset) -> ProcessingSpec:

@@ -13,7 +13,7 @@ from typing import Generic, Protocol, TypeVar
 
 from pydantic import BaseModel
 
-from mlops_api.domain.errors import AlreadyExists, Conflict, Invalid, NotFound, RevisionMismatch
+from mlops_api.domain.errors import AlreadyExists, Conflict, Invalid, NameTaken, NotFound, RevisionMismatch
 from mlops_api.domain.times import Clock, rfc3339
 from mlops_api.domain.training import TERMINAL, JobStatus
 from mlops_api.ports import JobState, RecordStore
@@ -125,7 +125,7 @@ class JobLife(Generic[J, S]):
         """None: it is begun. Else the runner will never take it, and this is how its record ended."""
         try:
             self._kind.start(stored.value)
-        except Invalid as error:
+        except (Invalid, NameTaken) as error:
             refused = JobState("Failed", "Failed", error.detail[:1024], ended_at=rfc3339(self._clock()))
             return self._end(stored, self._kind.of_state(refused))
         return None

@@ -11,7 +11,7 @@ from typing import Any
 from mlops_api.domain.errors import StillRunning
 from mlops_api.domain.pipelines import MAX_CAUSE, Candidate, DatasetRejected, NoCandidate
 from mlops_api.domain.training import TERMINAL
-from mlops_api.ports import JobRequests, RecordStore
+from mlops_api.ports import NO_JOB, JobRequests, RecordStore
 from mlops_api.services.collection import Stored
 from mlops_api.services.contention import until_unbeaten
 from mlops_api.services.dataset_records import StoredDataset
@@ -59,6 +59,8 @@ class PipelineSteps:
         found = {"dataset": dataset.version, "job": processing_job(dataset)}
         if self._requests is None:
             return found
+        if dataset.status != "Validating":  # an execution asked for by hand
+            return found | asdict(NO_JOB)
         spec = self._datasets.validation.spec(dataset)
         return found | asdict(self._requests.preprocess(spec, size_bytes=dataset.size_bytes))
 

@@ -100,6 +100,14 @@ def test_large_tables_are_validated_on_glue(carried: Carried, name: str) -> None
     assert state.steps[1].output == {"status": "Completed", "jobs": ["p"]}
 
 
+def test_what_has_its_verdict_is_not_validated_again(carried: Carried, name: str) -> None:
+    carried.script.write(name, prepare=[{"answer": {"job": "p", "engine": "none", "request": {}}}])
+    carried.runner.start(name, {})
+    state = ended(carried, name)
+    assert (state.status, [step.name for step in state.steps]) == ("SUCCEEDED", list(STEPS))
+    assert state.steps[1].output == {"status": "Completed", "jobs": ["p"]}
+
+
 def test_a_failure_on_glue_is_that_of_the_step(carried: Carried, name: str) -> None:
     broken = {"task": "run", "execution": name}
     carried.script.write(

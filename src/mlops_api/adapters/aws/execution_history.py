@@ -2,9 +2,9 @@
 
     TaskStateEntered {name, input} -> TaskScheduled, TaskFailed, ... -> TaskStateExited {name, output} -> the next
 
-The states of a step have its name, but for Preprocess, which runs on either of two engines. A step whose error was
-caught is exited like any other; which one failed, and why, is what RecordFailure was given. A redriven execution enters
-a step once more: it is shown as it went the last time, and its attempts go on counting.
+The states of a step have its name, but for Preprocess, which has three: two engines, and nothing left to do. A step
+whose error was caught is exited like any other; which one failed, and why, is what RecordFailure was given. A redriven
+execution enters a step once more: it is shown as it went the last time, and its attempts go on counting.
 """
 
 import json
@@ -17,7 +17,11 @@ from mlops_api.domain.times import rfc3339
 
 Event = Mapping[str, Any]
 
-_OF_STATE: Final[Mapping[str, str]] = {name: name for name in (*STEPS, ON_FAILURE)} | {"PreprocessOnGlue": "Preprocess"}
+_OF_STATE: Final[Mapping[str, str]] = {
+    **{name: name for name in (*STEPS, ON_FAILURE)},
+    "PreprocessOnGlue": "Preprocess",
+    "AlreadyValidated": "Preprocess",
+}
 _HAS_ITEMS: Final = "Train"
 """Its candidates' tasks are in the history too, so that attempts cannot be counted by tasks."""
 

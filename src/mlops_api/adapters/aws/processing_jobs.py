@@ -58,7 +58,7 @@ class ProcessingJobs:
         self._config = config
 
     def start(self, work: Work) -> None:
-        """Idempotent by name. Raises Conflict when a job of that name exists that is not this platform's."""
+        """Idempotent by name. Raises NameTaken when a job of that name exists that is not this platform's."""
         if self._known(work):
             return
         self.configure(work)

@@ -13,7 +13,7 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from mlops_api.adapters.aws.errors import code_of, message_of, translated, unavailable
-from mlops_api.domain.errors import Conflict, Invalid, NotFound
+from mlops_api.domain.errors import Conflict, Invalid, NameTaken, NotFound
 from mlops_api.domain.times import rfc3339
 
 VALIDATION: Final = frozenset({"ValidationException", "ValidationError"})
@@ -133,8 +133,8 @@ def s3_channel(uri: str) -> dict[str, Any]:
     return {"S3DataType": "S3Prefix", "S3Uri": uri, "S3DataDistributionType": "FullyReplicated"}
 
 
-def foreign(kind: str, name: str) -> Conflict:
-    return Conflict(
+def foreign(kind: str, name: str) -> NameTaken:
+    return NameTaken(
         f"The {kind} {name} exists in this AWS account and region, but it is not of this platform. "
         "Names of jobs are unique in an account and region: give one platform a region or an account of its own, "
         "or use another name."

@@ -22,7 +22,7 @@ class SageMakerProcessing:
         self._config = config
 
     def start(self, spec: ProcessingSpec) -> None:
-        """Raises Conflict when a job of that name exists that is not this platform's. What is Glue's is begun by the
+        """Raises NameTaken when a job of that name exists that is not this platform's. What is Glue's is begun by the
         state machine alone."""
         if self._glue.state(spec.job) is None:
             self._jobs.start(self._work(spec))

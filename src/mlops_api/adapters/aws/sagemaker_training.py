@@ -45,7 +45,7 @@ class SageMakerTraining:
         self._logs = TrainingLogs(clients)
 
     def start(self, spec: TrainingSpec) -> None:
-        """Raises Conflict when a job of that name exists that is not this platform's."""
+        """Raises NameTaken when a job of that name exists that is not this platform's."""
         if self._known(spec):
             return
         try:

@@ -28,7 +28,7 @@ class SageMakerTransform:
         self._config = config
 
     def start(self, spec: TransformSpec) -> None:
-        """Raises Conflict when a job of that name exists that is not this platform's."""
+        """Raises NameTaken when a job of that name exists that is not this platform's."""
         folder = f"{spec.output_prefix}/{spec.job}"
         self._jobs.start(
             Work(
