@@ -147,6 +147,8 @@ class PipelineService:
     def _first_executions(self, version: str) -> list[RecordName]:
         """Those that a version may have had: the last one is among them, unless there were many."""
         name, _, number = version.partition(":")
+        if not number.isdigit():
+            return []  # an alias that stands for no version: that is said when it is looked at
         later = [later_execution(name, int(number), count) for count in range(2, 2 + _FORESEEN)]
         return [self._executions.name_of(each) for each in (automatic_execution(name, int(number)), *later)]
 

@@ -76,8 +76,8 @@ def test_start_is_idempotent_by_name_also_after_the_end(machine: Machine) -> Non
     ("do", "reason"),
     [
         ("fail:no-such-column", "no-such-column"),
-        ("raise:broken", "ValueError: broken"),
-        ("print:last-words exit:4", "last-words"),
+        ("raise:broken", "The program ended with status 1; the last line of its log: ValueError: broken"),
+        ("print:last-words exit:4", "The program ended with status 4; the last line of its log: last-words"),
         ("exit:5", "The program ended with status 5 and said nothing."),
         ("print:fine", "The program ended without an error but left an empty model folder; see its log."),
     ],

@@ -38,7 +38,7 @@ def failure_of(folder: JobFolder, attempt: int) -> str:
     ended = folder.ended(attempt)
     if ended is not None and _died(ended):
         return f"Attempt {attempt}: {_death(ended)}."
-    return _written(folder.ml / "output" / "failure") or last_line(folder.log)[:MAX_REASON] or _code(ended)
+    return _written(folder.ml / "output" / "failure") or _unsaid(ended, last_line(folder.log))
 
 
 def _died(ended: Ended) -> bool:
@@ -80,5 +80,7 @@ def _written(path: Path) -> str:
         return ""
 
 
-def _code(ended: Ended | None) -> str:
-    return f"The program ended with status {ended.code if ended else 'unknown'} and said nothing."
+def _unsaid(ended: Ended | None, last: str) -> str:
+    """Of a program that could write no reason: its disk was full, say, or it is not one of ours."""
+    code = f"The program ended with status {ended.code if ended else 'unknown'}"
+    return f"{code}; the last line of its log: {last}"[:MAX_REASON] if last else f"{code} and said nothing."

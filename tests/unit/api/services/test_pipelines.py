@@ -362,6 +362,8 @@ def test_a_version_is_trained_once_more_by_hand(here: World) -> None:
     with pytest.raises(NotFound, match="mlops data recipe set flights"):
         here.platform.pipelines.start(ANN, StartPipeline(dataset="flights:1"), None)
     here.recipe(algorithms=["xgboost"])
+    with pytest.raises(NotFound):
+        here.platform.pipelines.start(ANN, StartPipeline(dataset="flights:newest"), None)
     started = here.platform.pipelines.start(BOB, StartPipeline(dataset="flights:latest"), "k")
     assert (started.execution, started.dataset, started.created_by) == ("flights-v1-2", "flights:1", "bob")
     assert here.platform.pipelines.start(BOB, StartPipeline(dataset="flights:latest"), "k").execution == "flights-v1-2"
